@@ -1,0 +1,148 @@
+//! A Connector, resolved: everything the data path needs of it, computed when it changes and not when it is used.
+
+use crate::{Address, ConnectorRef, Origin, RequestPath, SecretValue, TrustRoots};
+
+/// One tool, ready to be proxied to.
+#[derive(Debug)]
+pub struct Connector {
+    /// Namespace and name.
+    pub name: ConnectorRef,
+    /// Its ConnectorClass.
+    pub class: Box<str>,
+    /// How its proxy address is written.
+    pub resolver: Resolver,
+    /// `spec.address`, where reverse requests go.
+    pub address: Address,
+    /// Every further address that its credential may be sent to.
+    pub extensions: Vec<Address>,
+    /// What is put on a request that is aimed at it.
+    pub injection: Injection,
+    /// CAs for its upstream TLS, beyond the system's.
+    pub trust: TrustRoots,
+}
+
+/// The form of the proxy address in `status.proxy.httpAddress`; the proxy itself answers both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resolver {
+    /// `http://c-<name>.<namespace>.svc…`
+    #[default]
+    Host,
+    /// The same followed by `/namespaces/<namespace>/connectors/<name>`.
+    Path,
+}
+
+/// What is put on a request.
+#[derive(Debug)]
+pub enum Injection {
+    /// Nothing: the Connector has no Secret and needs none, or its authentication type injects nothing.
+    Nothing,
+    /// Header lines prepared when the Secret changed.
+    Static(Credential),
+    /// The Connector can't be used now, and a request must not go out without its credential.
+    Unready(Unready),
+}
+
+/// A credential as it goes on a request.
+#[derive(Debug)]
+pub struct Credential {
+    /// Headers that are set; each replaces every value that the request had.
+    pub headers: Vec<InjectedHeader>,
+}
+
+/// One header, its line prepared.
+#[derive(Debug)]
+pub struct InjectedHeader {
+    /// The field's name.
+    pub name: Box<str>,
+    /// `Name: value\r\n`.
+    pub line: SecretValue,
+}
+
+/// Why a Connector can't be used. The text is for whoever may use it, so it names fields and never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unready {
+    /// No such class.
+    #[error("ConnectorClass {0:?} does not exist")]
+    ClassNotFound(String),
+    /// The class exists but can't be used.
+    #[error("ConnectorClass {class:?} is not usable: {field}: {problem}")]
+    ClassInvalid {
+        /// The class.
+        class: String,
+        /// The field that is wrong.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The Connector itself doesn't fit its class.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// The field that is wrong.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No such Secret.
+    #[error("Secret {0:?}, named by spec.auth.secretRef, does not exist")]
+    SecretNotFound(String),
+    /// The Secret's type isn't the auth type's.
+    #[error("Secret {secret:?} has type {found:?}, but the auth type wants {expected:?}")]
+    SecretTypeMismatch {
+        /// The Secret.
+        secret: String,
+        /// Its type.
+        found: String,
+        /// The auth type's.
+        expected: String,
+    },
+    /// A key is missing in the Secret.
+    #[error("Secret {secret:?} lacks the key {key:?}")]
+    SecretKeyMissing {
+        /// The Secret.
+        secret: String,
+        /// The key.
+        key: String,
+    },
+    /// A value that can't be sent in a header.
+    #[error("Secret {secret:?}: the value of {key:?} can't be sent: {problem}")]
+    SecretValueInvalid {
+        /// The Secret.
+        secret: String,
+        /// The key.
+        key: String,
+        /// What is wrong, never the value.
+        problem: &'static str,
+    },
+}
+
+impl Unready {
+    /// The condition's reason: one word for `X-Connectors-Error` and status conditions.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::ClassNotFound(_) => "ConnectorClassNotFound",
+            Self::ClassInvalid { .. } => "ConnectorClassNotReady",
+            Self::Invalid { .. } => "InvalidSpec",
+            Self::SecretNotFound(_) => "SecretNotFound",
+            Self::SecretTypeMismatch { .. } => "SecretTypeMismatch",
+            Self::SecretKeyMissing { .. } => "SecretKeyMissing",
+            Self::SecretValueInvalid { .. } => "SecretValueInvalid",
+        }
+    }
+}
+
+impl Connector {
+    /// Every address that the credential may go to, `spec.address` first.
+    pub fn targets(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.address).chain(&self.extensions)
+    }
+
+    /// The longest target that a request for `path` at `origin` is aimed at.
+    pub fn target(&self, origin: &Origin, path: &RequestPath<'_>) -> Option<&Address> {
+        self.targets().filter(|address| address.contains(origin, path)).max_by_key(|address| address.prefix().as_str().len())
+    }
+
+    /// Whether any target is at this origin, whatever its path.
+    pub fn is_at(&self, origin: &Origin) -> bool {
+        self.targets().any(|address| address.origin() == origin)
+    }
+}

@@ -1,0 +1,70 @@
+//! A value that cannot be printed.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+/// Bytes that must never reach a log, an error, a metric or `Debug` output: a password, a token, a prepared header.
+///
+/// There is no `Display` and no `Serialize`; `Debug` prints a placeholder without the length. The memory is wiped on
+/// drop. Reading takes [`SecretValue::expose`], so every reader can be found by that name.
+pub struct SecretValue(Box<[u8]>);
+
+impl SecretValue {
+    /// Takes ownership of the bytes. The vector's spare capacity is released, so build it with the right size where that matters.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into().into_boxed_slice())
+    }
+
+    /// The bytes themselves. Whoever calls this answers for where they go.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The value as text, if it is UTF-8.
+    pub fn expose_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    /// Whether there are no bytes at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Compares without revealing by its duration where two values of the same length differ.
+    pub fn ct_eq(&self, other: &[u8]) -> bool {
+        self.0.ct_eq(other).into()
+    }
+}
+
+impl Drop for SecretValue {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_the_value() {
+        assert_eq!(format!("{:?}", SecretValue::new("hunter2")), "[redacted]");
+        assert_eq!(format!("{:#?}", Some(SecretValue::new("hunter2"))), "Some(\n    [redacted],\n)");
+    }
+
+    #[test]
+    fn p27_comparison_goes_through_constant_time_equality() {
+        let value = SecretValue::new("abc");
+        assert!(value.ct_eq(b"abc"));
+        assert!(!value.ct_eq(b"abd"));
+        assert!(!value.ct_eq(b"ab"));
+    }
+}
