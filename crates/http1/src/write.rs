@@ -1,0 +1,250 @@
+//! Writing heads and chunk framing.
+
+use std::fmt;
+
+use crate::error::WriteError;
+use crate::grammar::{is_blank, is_field_value, is_target, is_token};
+use crate::line::Line;
+
+/// The end of a chunked body without trailers. One with trailers ends with what [`HeadWriter::trailers`] writes.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Appends a head, or the trailers of a chunked body, to a buffer. Nothing that it is given can add a line of its own:
+/// names must be tokens, values must be free of control characters, and raw lines come only from the parser.
+///
+/// When a method returns an error, it has written nothing; the head before it is incomplete and must not be sent.
+#[must_use = "a head is complete only after `end`"]
+pub struct HeadWriter<'a>(&'a mut Vec<u8>);
+
+impl<'a> HeadWriter<'a> {
+    /// Begins a request with `method target HTTP/1.1`.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Method`], [`WriteError::Target`].
+    pub fn request(out: &'a mut Vec<u8>, method: &str, target: &str) -> Result<Self, WriteError> {
+        if !is_token(method.as_bytes()) {
+            return Err(WriteError::Method);
+        }
+        if !is_target(target.as_bytes()) {
+            return Err(WriteError::Target);
+        }
+        out.extend_from_slice(method.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(target.as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        Ok(Self(out))
+    }
+
+    /// Begins a response with `HTTP/1.1 status reason`. The version is ours, not that of the request (RFC 9110 §6.2).
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::StatusLine`] if the status isn't within 100 to 599, or the reason has a control character.
+    pub fn response(out: &'a mut Vec<u8>, status: u16, reason: &[u8]) -> Result<Self, WriteError> {
+        if !(100..=599).contains(&status) || !is_field_value(reason) {
+            return Err(WriteError::StatusLine);
+        }
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend([status / 100, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8));
+        out.push(b' ');
+        out.extend_from_slice(reason);
+        out.extend_from_slice(b"\r\n");
+        Ok(Self(out))
+    }
+
+    /// Ends a chunked body and begins its trailers.
+    pub fn trailers(out: &'a mut Vec<u8>) -> Self {
+        out.extend_from_slice(b"0\r\n");
+        Self(out)
+    }
+
+    /// Appends a field.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::FieldName`] if the name isn't a token; [`WriteError::FieldValue`] if the value has a control
+    /// character other than HTAB, or a blank at its beginning or end.
+    pub fn field(&mut self, name: &str, value: &[u8]) -> Result<&mut Self, WriteError> {
+        if !is_token(name.as_bytes()) {
+            return Err(WriteError::FieldName);
+        }
+        let is_blank = |byte: Option<&u8>| byte.is_some_and(|&byte| is_blank(byte));
+        if !is_field_value(value) || is_blank(value.first()) || is_blank(value.last()) {
+            return Err(WriteError::FieldValue);
+        }
+        self.name(name.as_bytes()).extend_from_slice(value);
+        self.0.extend_from_slice(b"\r\n");
+        Ok(self)
+    }
+
+    /// Appends a line as it came in.
+    pub fn line(&mut self, line: &Line<'_>) -> &mut Self {
+        self.0.extend_from_slice(line.raw);
+        self
+    }
+
+    /// Appends `Content-Length`.
+    pub fn content_length(&mut self, length: u64) -> &mut Self {
+        let out = self.name(b"Content-Length");
+        push_digits::<10>(length, out);
+        out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Appends `Transfer-Encoding: chunked`.
+    pub fn chunked(&mut self) -> &mut Self {
+        self.0.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        self
+    }
+
+    /// Ends the head or the trailers with the empty line.
+    pub fn end(self) {
+        self.0.extend_from_slice(b"\r\n");
+    }
+
+    fn name(&mut self, name: &[u8]) -> &mut Vec<u8> {
+        self.0.extend_from_slice(name);
+        self.0.extend_from_slice(b": ");
+        self.0
+    }
+}
+
+impl fmt::Debug for HeadWriter<'_> {
+    /// Shows nothing of what was written: it may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeadWriter").finish_non_exhaustive()
+    }
+}
+
+/// Appends what precedes `len` bytes of data in a chunked body; `\r\n` must follow the data. For a `len` of 0, which
+/// would end the body, nothing is written.
+pub fn chunk_head(len: u64, out: &mut Vec<u8>) {
+    if len > 0 {
+        push_digits::<16>(len, out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The reason phrase that the IANA registry has for a status, or `""`.
+pub fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        413 => "Content Too Large",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+/// Appends `value` in base `BASE`, without leading zeros.
+fn push_digits<const BASE: u64>(mut value: u64, out: &mut Vec<u8>) {
+    // u64::MAX has 20 decimal digits, and fewer in a larger base.
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b"0123456789abcdef"[(value % BASE) as usize];
+        value /= BASE;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[first..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        for value in [0, 1, 9, 10, 15, 16, 255, 4096, u64::from(u32::MAX), u64::MAX] {
+            let mut out = Vec::new();
+            push_digits::<10>(value, &mut out);
+            assert_eq!(out, value.to_string().into_bytes());
+            out.clear();
+            push_digits::<16>(value, &mut out);
+            assert_eq!(out, format!("{value:x}").into_bytes());
+        }
+        let mut out = Vec::new();
+        chunk_head(0, &mut out);
+        assert!(out.is_empty(), "a chunk of length 0 would end the body");
+        chunk_head(255, &mut out);
+        assert_eq!(out, b"ff\r\n");
+    }
+
+    #[test]
+    fn a_request_a_response_and_trailers() -> Result<(), WriteError> {
+        let mut out = Vec::new();
+        let mut head = HeadWriter::request(&mut out, "POST", "/a?b")?;
+        head.field("Host", b"tool")?.content_length(0).chunked();
+        head.end();
+        assert_eq!(out, b"POST /a?b HTTP/1.1\r\nHost: tool\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n");
+        out.clear();
+        HeadWriter::response(&mut out, 404, reason_phrase(404).as_bytes())?.end();
+        assert_eq!(out, b"HTTP/1.1 404 Not Found\r\n\r\n");
+        out.clear();
+        let mut trailers = HeadWriter::trailers(&mut out);
+        trailers.field("Checksum", b"1")?;
+        trailers.end();
+        assert_eq!(out, b"0\r\nChecksum: 1\r\n\r\n");
+        out.clear();
+        HeadWriter::trailers(&mut out).end();
+        assert_eq!(out, LAST_CHUNK);
+        Ok(())
+    }
+
+    #[test]
+    fn no_text_can_add_a_line() {
+        let mut out = Vec::new();
+        for bad in ["", " ", "a b", "a\rb", "a\nb", "a\r\nb: c", "a\0", "a:"] {
+            assert_eq!(HeadWriter::request(&mut out, bad, "/").err(), Some(WriteError::Method), "{bad:?}");
+        }
+        for bad in ["", "/ /", "/a b", "/\r\n", "/\n", "/\r", "/\0", "/é", "/#", "/ HTTP/1.1\r\nX: y"] {
+            assert_eq!(HeadWriter::request(&mut out, "GET", bad).err(), Some(WriteError::Target), "{bad:?}");
+        }
+        for (status, reason) in [(99, "x"), (600, "x"), (0, ""), (200, "a\r"), (200, "a\nb"), (200, "\0")] {
+            let head = HeadWriter::response(&mut out, status, reason.as_bytes());
+            assert_eq!(head.err(), Some(WriteError::StatusLine), "{status} {reason:?}");
+        }
+        assert!(out.is_empty());
+        let mut head = HeadWriter::trailers(&mut out);
+        for bad in ["", " ", "a ", "a:b", "a\r", "a\n", "a\0", "é"] {
+            assert_eq!(head.field(bad, b"v").err(), Some(WriteError::FieldName), "{bad:?}");
+        }
+        for bad in ["a\rb", "a\nb", "\r\n", "a\r\nb: c", "\0", "\x7f", " a", "a ", "\ta", "a\t"] {
+            assert_eq!(head.field("n", bad.as_bytes()).err(), Some(WriteError::FieldValue), "{bad:?}");
+        }
+        assert_eq!(out, b"0\r\n", "a refused field leaves nothing behind");
+    }
+}
