@@ -46,6 +46,11 @@ impl<'a> RequestPath<'a> {
         Ok(Self { path, query })
     }
 
+    /// `/`, with a query or without: what an absolute URL without a path means (RFC 9112 §3.2.1).
+    pub fn root(query: Option<&'a str>) -> Self {
+        Self { path: "/", query }
+    }
+
     /// The path, beginning with `/`, as it was sent.
     pub fn path(&self) -> &'a str {
         self.path

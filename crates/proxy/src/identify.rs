@@ -1,0 +1,195 @@
+//! Who calls: the token in a request, and whose it is.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use connectors_core::{Authenticator, Caller, ConnectorRef, Identity, NameError, SecretValue, Unauthenticated};
+use connectors_http1::{Field, RequestHead};
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::settings::Settings;
+
+/// At most so many Connectors in one user name; each may cost a permission check.
+const MAX_NAMED: usize = 32;
+
+/// What a caller presents to a forward request.
+#[derive(Debug)]
+pub(crate) struct ProxyCredentials {
+    /// The Connectors in the user name, at least one.
+    pub(crate) named: Vec<ConnectorRef>,
+    /// The password: the token.
+    pub(crate) token: SecretValue,
+}
+
+/// Why no token could be read. The text is for the caller and holds nothing of what was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CredentialError {
+    #[error("no credentials were sent")]
+    Missing,
+    #[error("only the schemes Basic and Bearer are understood")]
+    Scheme,
+    #[error("the Basic credentials are not base64 of user:token")]
+    Basic,
+    #[error("the token is empty")]
+    Empty,
+    #[error("the user name must be <namespace>/<name>[,<namespace>/<name>…]: {0}")]
+    Name(NameError),
+    #[error("the user name has more than {MAX_NAMED} Connectors")]
+    TooManyNames,
+}
+
+/// Reads Proxy-Authorization: `Basic base64(<ns>/<name>[,…]:<token>)`.
+pub(crate) fn proxy_credentials(head: &RequestHead) -> Result<ProxyCredentials, CredentialError> {
+    let (user, token) = match scheme(head.get(Field::ProxyAuthorization))? {
+        Scheme::Basic(encoded) => basic(encoded)?,
+        Scheme::Bearer(_) => return Err(CredentialError::Scheme),
+    };
+    let user = user.expose_str().ok_or(CredentialError::Basic)?;
+    let mut named = Vec::new();
+    for text in user.split(',') {
+        if named.len() == MAX_NAMED {
+            return Err(CredentialError::TooManyNames);
+        }
+        named.push(connector(text).map_err(CredentialError::Name)?);
+    }
+    Ok(ProxyCredentials { named, token })
+}
+
+/// Reads the token of a reverse request: `Authorization: Bearer <token>`, or Basic with the token as password.
+pub(crate) fn reverse_token(head: &RequestHead) -> Result<SecretValue, CredentialError> {
+    match scheme(head.get(Field::Authorization))? {
+        Scheme::Basic(encoded) => Ok(basic(encoded)?.1),
+        Scheme::Bearer([]) => Err(CredentialError::Empty),
+        Scheme::Bearer(token) => Ok(SecretValue::new(token)),
+    }
+}
+
+/// The password in a Basic Authorization, whoever it is meant for.
+pub(crate) fn basic_password(value: &[u8]) -> Option<SecretValue> {
+    match scheme(Some(value)) {
+        Ok(Scheme::Basic(encoded)) => basic(encoded).ok().map(|(_, password)| password),
+        _ => None,
+    }
+}
+
+enum Scheme<'v> {
+    Basic(&'v [u8]),
+    Bearer(&'v [u8]),
+}
+
+/// RFC 9110 §11.4: scheme, spaces, value; the scheme in any case.
+fn scheme(value: Option<&[u8]>) -> Result<Scheme<'_>, CredentialError> {
+    let value = value.ok_or(CredentialError::Missing)?;
+    let space = value.iter().position(|b| *b == b' ').ok_or(CredentialError::Scheme)?;
+    let (name, rest) = value.split_at(space);
+    let rest = rest.trim_ascii_start();
+    if name.eq_ignore_ascii_case(b"basic") {
+        Ok(Scheme::Basic(rest))
+    } else if name.eq_ignore_ascii_case(b"bearer") {
+        Ok(Scheme::Bearer(rest))
+    } else {
+        Err(CredentialError::Scheme)
+    }
+}
+
+/// RFC 7617 §2: the user name ends at the first colon.
+fn basic(encoded: &[u8]) -> Result<(SecretValue, SecretValue), CredentialError> {
+    let plain = SecretValue::new(STANDARD.decode(encoded).map_err(|_| CredentialError::Basic)?);
+    let bytes = plain.expose();
+    let colon = bytes.iter().position(|b| *b == b':').ok_or(CredentialError::Basic)?;
+    let (user, password) = (&bytes[..colon], &bytes[colon + 1..]);
+    if password.is_empty() {
+        return Err(CredentialError::Empty);
+    }
+    Ok((SecretValue::new(user), SecretValue::new(password)))
+}
+
+/// Clients disagree on whether a user name from a URL is decoded, so a literal `%2F` separates like `/`.
+fn connector(text: &str) -> Result<ConnectorRef, NameError> {
+    match text.find('%') {
+        Some(at) if text[at..].get(..3).is_some_and(|escape| escape.eq_ignore_ascii_case("%2f")) => ConnectorRef::new(&text[..at], &text[at + 3..]),
+        _ => ConnectorRef::parse(text),
+    }
+}
+
+/// Remembers for a short time whose token is whose, one cache a core.
+///
+/// Keyed by a hash of the token under a key that this process made at random, so the cache holds no token and nobody outside can make two tokens
+/// collide. (SipHash-1-3 with 128 bits: a tenth of what SHA-256 costs on a 1 KB token.)
+pub(crate) struct Identities {
+    authenticator: Arc<dyn Authenticator>,
+    keys: (u64, u64),
+    known: RefCell<HashMap<u128, Known>>,
+}
+
+#[derive(Clone)]
+enum Known {
+    Accepted { caller: Arc<Caller>, until: Instant },
+    Refused { why: &'static str, until: Instant },
+}
+
+/// When the cache holds more than this, what has expired is dropped; when nothing has, all of it.
+const MAX_KNOWN: usize = 16 * 1024;
+
+impl Identities {
+    pub(crate) fn new(authenticator: Arc<dyn Authenticator>) -> Self {
+        // The standard library's hasher is the process's source of random keys here; two of its values make ours.
+        let keys = (RandomState::new().hash_one(0_u8), RandomState::new().hash_one(1_u8));
+        Self { authenticator, keys, known: RefCell::default() }
+    }
+
+    /// Whose token this is.
+    pub(crate) async fn caller(&self, token: &SecretValue, settings: &Settings) -> Result<Arc<Caller>, Unauthenticated> {
+        let key = self.key(token);
+        let now = Instant::now();
+        if let Some(known) = self.recall(key, now) {
+            return known;
+        }
+        let (known, answer) = match self.authenticator.authenticate(token).get().await {
+            Ok(Identity { caller, expires }) => {
+                let left = expires.duration_since(SystemTime::now()).map_err(|_| Unauthenticated::Refused("expired"))?;
+                let caller = Arc::new(caller);
+                (Known::Accepted { caller: caller.clone(), until: now + left.min(settings.accepted_for) }, Ok(caller))
+            }
+            Err(Unauthenticated::Refused(why)) => (Known::Refused { why, until: now + settings.refused_for }, Err(Unauthenticated::Refused(why))),
+            // Nobody's verdict, so nothing to remember.
+            Err(unavailable) => return Err(unavailable),
+        };
+        self.remember(key, known, now);
+        answer
+    }
+
+    fn key(&self, token: &SecretValue) -> u128 {
+        let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
+        hasher.write(token.expose());
+        hasher.finish128().as_u128()
+    }
+
+    fn recall(&self, key: u128, now: Instant) -> Option<Result<Arc<Caller>, Unauthenticated>> {
+        match self.known.borrow().get(&key)? {
+            Known::Accepted { caller, until } if now < *until && self.authenticator.still_stands(caller) => Some(Ok(caller.clone())),
+            Known::Refused { why, until } if now < *until => Some(Err(Unauthenticated::Refused(why))),
+            _ => None,
+        }
+    }
+
+    fn remember(&self, key: u128, known: Known, now: Instant) {
+        let mut all = self.known.borrow_mut();
+        if all.len() >= MAX_KNOWN {
+            all.retain(|_, known| matches!(known, Known::Accepted { until, .. } | Known::Refused { until, .. } if now < *until));
+            if all.len() >= MAX_KNOWN {
+                all.clear();
+            }
+        }
+        all.insert(key, known);
+    }
+}
+
+/// One cache a core, shared by its connections.
+pub(crate) type SharedIdentities = Rc<Identities>;

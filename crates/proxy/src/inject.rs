@@ -1,0 +1,284 @@
+//! The request as the tool gets it: strip, then apply.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretValue};
+use connectors_http1::{Field, Framing, HeadWriter, RequestHead, WriteError};
+use memchr::memmem;
+
+use crate::identify;
+
+/// What decides how a request goes on.
+pub(crate) struct Outgoing<'a> {
+    /// The request as it came.
+    pub(crate) head: &'a RequestHead,
+    /// Where it goes.
+    pub(crate) origin: &'a Origin,
+    /// Put in front of the path: the target's prefix in reverse mode, where the caller doesn't write it.
+    pub(crate) prefix: Option<&'a PathPrefix>,
+    /// Path and query.
+    pub(crate) path: RequestPath<'a>,
+    /// Whether it is aimed at a Connector's target, where a caller's Authorization is always removed.
+    pub(crate) at_target: bool,
+    /// What to put on; only a permit gives one.
+    pub(crate) credential: Option<&'a Credential>,
+    /// The caller's own token, which must not go on anywhere.
+    pub(crate) token: &'a SecretValue,
+    /// The caller's address.
+    pub(crate) client: IpAddr,
+    /// The scheme that the caller sees.
+    pub(crate) client_scheme: &'static str,
+}
+
+/// Writes the head.
+///
+/// # Errors
+/// Only what was checked before could make the writer refuse a line, so an error means a mistake here; nothing is sent then.
+pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
+    let head = outgoing.head;
+    let target = request_target(outgoing);
+    let mut writer = HeadWriter::request(out, head.method(), &target)?;
+    writer.field("Host", outgoing.origin.authority().as_bytes())?;
+    let mut trailers = false;
+    for line in head.lines() {
+        if line.field == Field::Te {
+            trailers |= line.value.split(|b| *b == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
+        }
+        if stays(outgoing, line.field, line.name(), line.value) {
+            writer.line(&line);
+        }
+    }
+    match head.framing() {
+        Framing::None => {}
+        Framing::Length(length) => {
+            writer.content_length(length);
+        }
+        Framing::Chunked => {
+            writer.chunked();
+        }
+    }
+    if head.expects_continue() {
+        writer.field("Expect", b"100-continue")?;
+    }
+    if trailers {
+        writer.field("TE", b"trailers")?.field("Connection", b"TE")?;
+    }
+    let mut address = String::with_capacity(40);
+    // Writing to a String can't fail.
+    let _ = write!(address, "{}", outgoing.client);
+    writer.field("X-Forwarded-For", address.as_bytes())?;
+    writer.field("X-Forwarded-Proto", outgoing.client_scheme.as_bytes())?;
+    if let Some(host) = head.get(Field::Host).filter(|host| !host.is_empty()) {
+        writer.field("X-Forwarded-Host", host)?;
+    }
+    writer.field("Via", b"1.1 connectors")?;
+    writer.end();
+    apply(outgoing.credential, out);
+    Ok(())
+}
+
+/// Puts the prepared lines in front of the empty line that ends the head.
+fn apply(credential: Option<&Credential>, out: &mut Vec<u8>) {
+    let Some(credential) = credential else { return };
+    out.truncate(out.len() - b"\r\n".len());
+    for header in &credential.headers {
+        out.extend_from_slice(header.line.expose());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether a line of the caller's goes on to the tool.
+fn stays(outgoing: &Outgoing<'_>, field: Field, name: &str, value: &[u8]) -> bool {
+    match field {
+        // Written anew, or meant for this hop only (RFC 9110 §7.6.1).
+        Field::Host
+        | Field::ContentLength
+        | Field::TransferEncoding
+        | Field::Expect
+        | Field::Connection
+        | Field::KeepAlive
+        | Field::ProxyConnection
+        | Field::Te
+        | Field::Upgrade
+        | Field::XForwardedFor
+        | Field::XForwardedHost
+        | Field::XForwardedProto
+        | Field::XForwardedOther
+        | Field::Forwarded
+        | Field::Via => false,
+        // Ours to read, nobody else's; and what some servers can't tell from it.
+        Field::ProxyAuthorization | Field::ProxyAuthenticate | Field::ProxyAuthenticationInfo | Field::ProxyOther | Field::XPlugin | Field::Alias => false,
+        Field::Authorization if outgoing.at_target => false,
+        Field::Authorization => {
+            !holds_token(value, outgoing.token) && !identify::basic_password(value).is_some_and(|password| holds_token(password.expose(), outgoing.token))
+        }
+        _ => !outgoing.head.connection_names(name) && !holds_token(value, outgoing.token) && !is_replaced(outgoing.credential, name),
+    }
+}
+
+/// Whether a header of that name, or one that a CGI-like server takes for it, is about to be set.
+fn is_replaced(credential: Option<&Credential>, name: &str) -> bool {
+    credential.is_some_and(|credential| credential.headers.iter().any(|header| same_name(&header.name, name)))
+}
+
+/// Equal but for case and for what stands between the words: `_` becomes `-` on the way through CGI, WSGI and the like.
+fn same_name(a: &str, b: &str) -> bool {
+    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    a.len() == b.len() && a.bytes().map(fold).eq(b.bytes().map(fold))
+}
+
+fn holds_token(value: &[u8], token: &SecretValue) -> bool {
+    let token = token.expose();
+    value.len() >= token.len() && memmem::find(value, token).is_some()
+}
+
+/// Prefix, path, and the query without any parameter that holds the caller's token.
+fn request_target(outgoing: &Outgoing<'_>) -> String {
+    let prefix = outgoing.prefix.map_or("", |prefix| prefix.as_str());
+    let path = outgoing.path.path();
+    let query = outgoing.path.query();
+    let mut target = String::with_capacity(prefix.len() + path.len() + query.map_or(0, |query| query.len() + 1));
+    target.push_str(prefix);
+    target.push_str(path);
+    if let Some(query) = query {
+        target.push('?');
+        if holds_token(query.as_bytes(), outgoing.token) {
+            let kept = query.split('&').filter(|parameter| !holds_token(parameter.as_bytes(), outgoing.token));
+            for (index, parameter) in kept.enumerate() {
+                if index > 0 {
+                    target.push('&');
+                }
+                target.push_str(parameter);
+            }
+        } else {
+            target.push_str(query);
+        }
+    }
+    target
+}
+
+#[cfg(test)]
+mod tests {
+    use connectors_core::{Address, InjectedHeader};
+    use connectors_http1::HeadLimits;
+
+    use super::*;
+
+    const TOKEN: &str = "caller.token.canary";
+
+    fn credential() -> Credential {
+        Credential { headers: vec![InjectedHeader { name: "Authorization".into(), line: SecretValue::new("Authorization: Basic dG9vbA==\r\n") }] }
+    }
+
+    /// What reaches the tool at `https://tool.example/base` when `request` comes in.
+    fn sent(request: &str, at_target: bool, credential: Option<&Credential>) -> String {
+        let mut head = RequestHead::new();
+        head.parse(format!("{request}\r\n\r\n").as_bytes(), &HeadLimits::default()).unwrap().expect("a whole head");
+        let address = Address::parse("https://tool.example/base").unwrap();
+        let token = SecretValue::new(TOKEN);
+        let outgoing = Outgoing {
+            head: &head,
+            origin: address.origin(),
+            prefix: Some(address.prefix()),
+            path: RequestPath::parse(head.target()).unwrap(),
+            at_target,
+            credential,
+            token: &token,
+            client: "192.0.2.7".parse().unwrap(),
+            client_scheme: "http",
+        };
+        let mut out = Vec::new();
+        write(&outgoing, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    const OWN: &str = "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: c\r\nVia: 1.1 connectors\r\n";
+
+    #[test]
+    fn the_tool_gets_its_own_host_path_and_credential() {
+        assert_eq!(
+            sent("GET /x?y=1 HTTP/1.1\r\nHost: c\r\nAccept: */*", true, Some(&credential())),
+            format!("GET /base/x?y=1 HTTP/1.1\r\nHost: tool.example\r\nAccept: */*\r\n{OWN}Authorization: Basic dG9vbA==\r\n\r\n")
+        );
+        assert_eq!(
+            sent("POST / HTTP/1.1\r\nHost: c\r\nContent-Length: 3\r\nExpect: 100-continue\r\nTE: trailers, deflate", true, None),
+            format!("POST /base/ HTTP/1.1\r\nHost: tool.example\r\nContent-Length: 3\r\nExpect: 100-continue\r\nTE: trailers\r\nConnection: TE\r\n{OWN}\r\n")
+        );
+    }
+
+    #[test]
+    fn p09_connection_cannot_remove_what_the_proxy_adds() {
+        let sent = sent("GET / HTTP/1.1\r\nHost: c\r\nConnection: Authorization, X-Forwarded-For, Host, x-own\r\nX-Own: 1", true, Some(&credential()));
+        assert!(
+            sent.contains("\r\nAuthorization: Basic dG9vbA==\r\n")
+                && sent.contains("\r\nX-Forwarded-For: 192.0.2.7\r\n")
+                && sent.contains("\r\nHost: tool.example\r\n"),
+            "{sent}"
+        );
+        assert!(!sent.contains("X-Own") && !sent.contains("x-own"), "{sent}");
+    }
+
+    #[test]
+    fn p10_aliases_and_repeats_of_the_injected_header_go() {
+        let named = Credential { headers: vec![InjectedHeader { name: "Private-Token".into(), line: SecretValue::new("Private-Token: own\r\n") }] };
+        let sent = sent(
+            "GET / HTTP/1.1\r\nHost: c\r\nprivate_token: a\r\nPRIVATE-TOKEN: b\r\nPrivate.Token: c\r\nPrivate-Token: d\r\nPrivate-Tokens: stays",
+            true,
+            Some(&named),
+        );
+        assert_eq!(sent.to_ascii_lowercase().matches("private").count(), 2, "{sent}");
+        assert!(sent.contains("\r\nPrivate-Token: own\r\n") && sent.contains("Private-Tokens: stays"));
+    }
+
+    #[test]
+    fn p11_what_the_client_says_of_itself_does_not_count() {
+        let sent = sent(
+            "GET / HTTP/1.1\r\nHost: c\r\nX-Forwarded-For: 1.2.3.4\r\nx-forwarded-host: evil\r\nX_Forwarded_Proto: https\r\nX-Real-IP: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\nVia: 1.0 x",
+            true,
+            None,
+        );
+        assert!(!sent.contains("1.2.3.4") && !sent.contains("evil") && !sent.contains("1.0 x") && !sent.contains("X_Forwarded"), "{sent}");
+        assert!(sent.contains(OWN));
+    }
+
+    #[test]
+    fn p29_proxy_authorization_never_goes_on() {
+        let sent = sent(
+            "GET / HTTP/1.1\r\nHost: c\r\nProxy-Authorization: Basic eA==\r\nProxy_Authorization: y\r\nProxy-Connection: keep-alive\r\nproxy-anything: z",
+            false,
+            None,
+        );
+        assert!(!sent.to_ascii_lowercase().contains("proxy"), "{sent}");
+    }
+
+    #[test]
+    fn p30_no_header_of_a_client_means_anything_to_us_or_to_a_plugin() {
+        let sent = sent("GET / HTTP/1.1\r\nHost: c\r\nX-Plugin-Secret: a\r\nX-Plugin-Auth: b\r\nx_plugin_meta: c", true, None);
+        assert!(!sent.to_ascii_lowercase().contains("plugin"), "{sent}");
+    }
+
+    #[test]
+    fn the_callers_authorization_goes_at_a_target_and_stays_elsewhere() {
+        let request = "GET / HTTP/1.1\r\nHost: c\r\nAuthorization: Basic b3duOnNlY3JldA==";
+        assert!(!sent(request, true, None).contains("Authorization"));
+        assert!(sent(request, false, None).contains("\r\nAuthorization: Basic b3duOnNlY3JldA==\r\n"));
+    }
+
+    #[test]
+    fn the_callers_token_goes_nowhere() {
+        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("any:{TOKEN}"));
+        for at_target in [true, false] {
+            for line in [
+                format!("Authorization: Bearer {TOKEN}"),
+                format!("Authorization: Basic {encoded}"),
+                format!("Private-Token: {TOKEN}"),
+                format!("Cookie: a=b; token={TOKEN}"),
+            ] {
+                let sent = sent(&format!("GET /?a=1&t={TOKEN}&b=2 HTTP/1.1\r\nHost: c\r\n{line}"), at_target, None);
+                assert!(!sent.contains(TOKEN) && !sent.contains(&encoded), "{sent}");
+                assert!(sent.starts_with("GET /base/?a=1&b=2 HTTP/1.1\r\n"), "{sent}");
+            }
+        }
+    }
+}

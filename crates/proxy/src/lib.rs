@@ -1,0 +1,31 @@
+//! The data path: one HTTP request from accept to access record.
+//!
+//! A request goes through the files in this order, and [`serve`](mod@serve)'s `handle` reads like the list:
+//! `serve` (a head from the connection) → `target` (where to) → `identify` (who) → `connectors_core::authorize` (whether) →
+//! `connectors_credentials` (with what) → `inject` (the request as the tool gets it) → `forward` and `relay` (both ways) →
+//! `answer` (the answer as the caller gets it) → `observe`. CONNECT takes the side door `intercept` and comes back in.
+//! `reject` is the only map from errors to HTTP.
+//!
+//! This crate cannot name kube: it knows Kubernetes only as an [`Authenticator`](connectors_core::Authenticator), an
+//! [`Authorizer`](connectors_core::Authorizer) and a source of snapshots.
+
+mod answer;
+mod forward;
+mod identify;
+mod inject;
+mod intercept;
+mod observe;
+mod reject;
+mod relay;
+mod run;
+mod serve;
+mod settings;
+mod target;
+mod trace;
+mod wire;
+mod worker;
+
+pub use observe::Observer;
+pub use run::{Running, StartError, start};
+pub use settings::{NonTarget, Settings};
+pub use worker::Shared;

@@ -1,0 +1,101 @@
+//! Starts the proxy: a thread, a runtime and a listener for each core.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use connectors_net::{Listeners, Stream, accept};
+use tokio::net::TcpListener;
+use tokio::task::LocalSet;
+
+use crate::serve;
+use crate::worker::{Shared, Worker};
+
+/// Why the proxy didn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A thread couldn't be made.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// The runtime of a thread couldn't be made.
+    #[error("cannot start a runtime")]
+    Runtime(#[source] io::Error),
+}
+
+/// A proxy that serves.
+pub struct Running {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Serves `listeners`, each on a thread of its own, until [`Running::stop`].
+///
+/// # Errors
+/// If the system gives no thread or no event queue.
+pub fn start(listeners: Listeners, shared: Shared) -> Result<Running, StartError> {
+    let address = listeners.local_addr();
+    let shared = Arc::new(shared);
+    let mut threads = Vec::new();
+    for (index, listener) in listeners.into_iter().enumerate() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
+        let shared = shared.clone();
+        let thread = std::thread::Builder::new().name(format!("proxy-{index}")).spawn(move || {
+            LocalSet::new().block_on(&runtime, worker(listener, shared));
+        });
+        threads.push(thread.map_err(StartError::Thread)?);
+    }
+    Ok(Running { address, shared, threads })
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, lets requests in flight finish for at most the drain time, and waits for the threads.
+    pub fn stop(self) {
+        self.shared.drain.begin();
+        for thread in self.threads {
+            // A thread that panicked has ended too; its message is in the log.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "a listener can't be used; this core serves nothing");
+            return;
+        }
+    };
+    let worker = Rc::new(Worker::new(shared));
+    tokio::task::spawn_local(sweep(worker.clone()));
+    loop {
+        tokio::select! {
+            biased;
+            () = worker.drain.started() => break,
+            (stream, peer) = accept(&listener) => {
+                tokio::task::spawn_local(serve::connection(worker.clone(), Stream::plain(stream), peer));
+            }
+        }
+    }
+    // New connections go to nobody from here on.
+    drop(listener);
+    worker.drain.finished(worker.settings.drain_timeout).await;
+}
+
+/// Lets go of connections to tools that were idle for too long.
+async fn sweep(worker: Rc<Worker>) {
+    const EVERY: Duration = Duration::from_secs(10);
+    loop {
+        tokio::time::sleep(EVERY).await;
+        worker.pool.borrow_mut().sweep(Instant::now());
+    }
+}

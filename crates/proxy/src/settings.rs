@@ -1,0 +1,56 @@
+//! What an operator can set.
+
+use std::time::Duration;
+
+use connectors_http1::HeadLimits;
+
+/// How the proxy behaves. Every limit has its unit in its name or its type.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The cluster's DNS domain, for Host names `c-<name>.<ns>.svc.<domain>`.
+    pub cluster_domain: String,
+    /// Also answer to `c-<name>.<ns>.localhost`, which resolves to loopback everywhere (RFC 6761 §6.3).
+    pub localhost_names: bool,
+    /// Answer CONNECT by interception; otherwise with 405.
+    pub intercept: bool,
+    /// What to do with forward requests that are aimed at no target.
+    pub non_target: NonTarget,
+    /// How long an accepted token may be believed without asking again. Never past the token's own expiry.
+    pub accepted_for: Duration,
+    /// How long a refused token may be disbelieved without asking again.
+    pub refused_for: Duration,
+    /// Bounds on one message head.
+    pub head: HeadLimits,
+    /// From a request's first byte to the end of its head.
+    pub head_timeout: Duration,
+    /// How long nothing may move on a connection, between requests or within one. There is no bound on a request as a whole.
+    pub idle_timeout: Duration,
+    /// How long requests in flight may take to finish after the signal to stop.
+    pub drain_timeout: Duration,
+}
+
+/// The fate of authenticated forward requests that no named Connector covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NonTarget {
+    /// Forwarded without a credential, within the address guard.
+    Forward,
+    /// 403.
+    Deny,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            cluster_domain: "cluster.local".into(),
+            localhost_names: false,
+            intercept: true,
+            non_target: NonTarget::Forward,
+            accepted_for: Duration::from_secs(10),
+            refused_for: Duration::from_secs(2),
+            head: HeadLimits::default(),
+            head_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(5 * 60),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}

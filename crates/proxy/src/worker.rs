@@ -1,0 +1,61 @@
+//! What one core holds.
+//!
+//! Each core has a runtime, a listener, a pool and an identity cache of its own, so that the data path takes no lock and its buffers stay in one
+//! core's cache. What is shared is read-only or atomic.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use connectors_core::{Authenticator, Authorizer, Snapshot};
+use connectors_net::{Authority, Dialer, Drain, Pool};
+
+use crate::identify::{Identities, SharedIdentities};
+use crate::observe::Observer;
+use crate::settings::Settings;
+use crate::trace::TraceIds;
+use crate::wire::Wire;
+
+/// What all cores share.
+pub struct Shared {
+    /// How to behave.
+    pub settings: Settings,
+    /// The Connectors, replaced as a whole when anything changes.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Says who.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Says whether.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// Opens connections to tools.
+    pub dialer: Dialer,
+    /// Signs for the hosts of intercepted connections, or the reason why it can't: CONNECT is then refused.
+    pub authority: Result<Arc<Authority>, String>,
+    /// Access records and metrics.
+    pub observer: Arc<Observer>,
+    /// The signal to stop.
+    pub drain: Drain,
+}
+
+/// One core's share.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    pub(crate) identities: SharedIdentities,
+    pub(crate) pool: RefCell<Pool<Wire>>,
+    pub(crate) traces: TraceIds,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let identities = Rc::new(Identities::new(shared.authenticator.clone()));
+        Self { shared, identities, pool: RefCell::default(), traces: TraceIds::new() }
+    }
+}
+
+impl std::ops::Deref for Worker {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
