@@ -1,0 +1,349 @@
+//! Every flag of every subcommand, each also an environment variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, ValueEnum};
+use connectors_core::ConnectorRef;
+use connectors_net::Cidr;
+use connectors_standalone::Options;
+use connectors_standalone::state::{DEFAULT_FOLDER, OpenError, State};
+use connectors_standalone::token::{DEFAULT_AUDIENCE, Lifetime};
+use humantime::parse_duration;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Use tools without holding their secrets: workloads, pipelines and people send a short-lived token, and the proxy puts the
+/// tool's credential on.
+#[derive(Parser)]
+#[command(name = "connectors", version, styles = STYLES, max_term_width = 110, after_help = "Start with `connectors demo`.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Subcommand,
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Subcommand {
+    /// Serve the Connectors of a directory of manifests, without a cluster
+    Standalone(StandaloneArgs),
+    /// Show the whole thing on this machine: a private Git repository, cloned without its password
+    Demo(DemoArgs),
+    /// Report every mistake in a directory of manifests
+    Check(CheckArgs),
+    /// Print a token with which a service account may call the standalone proxy
+    Token(TokenArgs),
+    /// Run a command that reaches a Connector's tool through the proxy
+    Exec(ExecArgs),
+    /// Print the environment that `exec` would give a command, for `eval`
+    Env(EnvArgs),
+    /// List Connectors or ConnectorClasses
+    Get(GetArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Where the manifests are, and what belongs to them.
+#[derive(Args, Clone)]
+pub(crate) struct Folder {
+    /// The directory of manifests
+    #[arg(long, env = "CONNECTORS_DIR", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Where the signing key, the CA and the addresses in use are kept [default: DIR/.connectors]
+    #[arg(long, env = "CONNECTORS_STATE", value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+impl Folder {
+    /// Opens the state folder, making it if it isn't there.
+    pub(crate) fn open_state(&self) -> Result<State, OpenError> {
+        State::open(self.state.clone().unwrap_or_else(|| self.dir.join(DEFAULT_FOLDER)))
+    }
+
+    /// How the directory is to be read.
+    pub(crate) fn options(&self, system_namespace: &str) -> Options {
+        Options { system_namespace: system_namespace.to_owned(), state: self.state.clone() }
+    }
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  connectors standalone --dir ./connectors
+  connectors standalone --dir ./connectors --listen 0.0.0.0:8080 --allow-address 10.0.0.0/8")]
+pub(crate) struct StandaloneArgs {
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    /// Where the proxy listens; port 0 takes a free one
+    #[arg(long, env = "CONNECTORS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// Where /healthz, /readyz and /metrics are served; port 0 takes a free one
+    #[arg(long, env = "CONNECTORS_ADMIN", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    pub(crate) admin: SocketAddr,
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
+}
+
+/// Where the system's own objects are.
+#[derive(Args, Clone)]
+pub(crate) struct System {
+    /// The namespace of the feature flags' ConfigMap and of the labelled CA Secrets
+    #[arg(long, env = "CONNECTORS_SYSTEM_NAMESPACE", default_value = "connectors-system", value_name = "NAMESPACE")]
+    pub(crate) system_namespace: String,
+}
+
+/// How the proxy behaves.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Proxy")]
+pub(crate) struct ProxyArgs {
+    /// Answer CONNECT by interception, with certificates from the CA in the state folder; otherwise with 405
+    #[arg(long, env = "CONNECTORS_INTERCEPT", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub(crate) intercept: bool,
+    /// What to do with forward requests that no named Connector covers: forward them without a credential, or refuse them
+    #[arg(long, env = "CONNECTORS_FORWARD_NON_TARGET", default_value = "allow", value_name = "POLICY")]
+    pub(crate) forward_non_target: NonTargetArg,
+    /// Addresses that may be reached although they are private, loopback or link-local; repeat or separate by commas
+    #[arg(long, env = "CONNECTORS_ALLOW_ADDRESS", value_delimiter = ',', value_name = "CIDR")]
+    pub(crate) allow_address: Vec<Cidr>,
+    #[command(flatten)]
+    pub(crate) system: System,
+    /// The cluster domain in Host names c-<name>.<namespace>.svc.<domain>
+    #[arg(long, env = "CONNECTORS_CLUSTER_DOMAIN", default_value = "cluster.local", value_name = "DOMAIN")]
+    pub(crate) cluster_domain: String,
+    /// Audiences that a token may be for; repeat or separate by commas
+    #[arg(long, env = "CONNECTORS_AUDIENCE", default_value = DEFAULT_AUDIENCE, value_delimiter = ',', value_name = "AUDIENCE")]
+    pub(crate) audience: Vec<String>,
+    /// How many cores to use [default: all]
+    #[arg(long, env = "CONNECTORS_CORES", value_name = "COUNT")]
+    pub(crate) cores: Option<std::num::NonZeroUsize>,
+    /// How long an accepted token is believed without checking again
+    #[arg(long, env = "CONNECTORS_TOKEN_ACCEPTED_FOR", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) token_accepted_for: Duration,
+    /// How long a refused token is disbelieved without checking again
+    #[arg(long, env = "CONNECTORS_TOKEN_REFUSED_FOR", default_value = "2s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) token_refused_for: Duration,
+    /// How long connecting to a tool may take, name look-up and TLS included
+    #[arg(long, env = "CONNECTORS_CONNECT_TIMEOUT", default_value = "5s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) connect_timeout: Duration,
+    /// How long a request's head may take to arrive
+    #[arg(long, env = "CONNECTORS_HEAD_TIMEOUT", default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) head_timeout: Duration,
+    /// How long nothing may move on a connection
+    #[arg(long, env = "CONNECTORS_IDLE_TIMEOUT", default_value = "5m", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) idle_timeout: Duration,
+    /// How long requests in flight may take to finish after SIGTERM
+    #[arg(long, env = "CONNECTORS_DRAIN_TIMEOUT", default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) drain_timeout: Duration,
+    /// The largest head of a request or an answer
+    #[arg(long, env = "CONNECTORS_MAX_HEAD_BYTES", default_value_t = 64 * 1024, value_name = "BYTES")]
+    pub(crate) max_head_bytes: usize,
+    /// How log messages on stderr look (access records are always JSON, on stdout)
+    #[arg(long, env = "CONNECTORS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+    /// Which log messages: a level, or as for env_logger
+    #[arg(long, env = "CONNECTORS_LOG", default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+}
+
+impl ProxyArgs {
+    /// What the flags are when none is given, whatever the environment says.
+    pub(crate) fn defaults() -> Self {
+        Self {
+            intercept: true,
+            forward_non_target: NonTargetArg::Allow,
+            allow_address: Vec::new(),
+            system: System { system_namespace: Options::default().system_namespace },
+            cluster_domain: "cluster.local".into(),
+            audience: vec![DEFAULT_AUDIENCE.into()],
+            cores: None,
+            token_accepted_for: Duration::from_secs(10),
+            token_refused_for: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(5),
+            head_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(5 * 60),
+            drain_timeout: Duration::from_secs(30),
+            max_head_bytes: 64 * 1024,
+            log_format: LogFormat::Text,
+            log: "info".into(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NonTargetArg {
+    Allow,
+    Deny,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  connectors demo
+  connectors demo --keep     # leave it running and print the commands to try")]
+pub(crate) struct DemoArgs {
+    /// Leave everything running until Ctrl-C, and print the commands to try
+    #[arg(long, env = "CONNECTORS_DEMO_KEEP")]
+    pub(crate) keep: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  connectors check ./connectors
+
+Exit status: 0 without errors (warnings don't count), 1 with errors.")]
+pub(crate) struct CheckArgs {
+    /// The directory of manifests
+    #[arg(env = "CONNECTORS_DIR", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) system: System,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  curl -x \"http://team%2Fgit:$(connectors token --dir ./connectors --service-account team/builder)@127.0.0.1:8080\" http://…")]
+pub(crate) struct TokenArgs {
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    /// Whose token: a ServiceAccount of the directory
+    #[arg(long, short = 's', env = "CONNECTORS_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
+    pub(crate) service_account: String,
+    /// How long it is good
+    #[arg(long, env = "CONNECTORS_TOKEN_DURATION", default_value = "30m", value_name = "DURATION")]
+    pub(crate) duration: Lifetime,
+    /// What it is for; repeat or separate by commas
+    #[arg(long, env = "CONNECTORS_AUDIENCE", default_value = DEFAULT_AUDIENCE, value_delimiter = ',', value_name = "AUDIENCE")]
+    pub(crate) audience: Vec<String>,
+}
+
+/// Which Connectors, and as whom.
+#[derive(Args, Clone)]
+pub(crate) struct UseArgs {
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    /// The Connectors, separated by commas
+    #[arg(env = "CONNECTORS_CONNECTOR", value_delimiter = ',', required = true, value_parser = connector, value_name = "NAMESPACE/NAME")]
+    pub(crate) connectors: Vec<ConnectorRef>,
+    /// Act as this ServiceAccount instead of as the folder's owner, who may use every Connector
+    #[arg(long, short = 's', env = "CONNECTORS_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
+    pub(crate) service_account: Option<String>,
+    /// How long the token is good
+    #[arg(long, env = "CONNECTORS_TOKEN_DURATION", default_value = "12h", value_name = "DURATION")]
+    pub(crate) duration: Lifetime,
+}
+
+fn connector(text: &str) -> Result<ConnectorRef, connectors_core::NameError> {
+    ConnectorRef::parse(text)
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  connectors exec --dir ./connectors team/git -- git clone https://github.com/org/repo.git
+  connectors exec --dir ./connectors team/npm,team/pypi --service-account team/builder -- make
+
+If `connectors standalone` runs on the directory it is used; otherwise a proxy runs as long as the command does.
+The exit status is the command's; 128+N if signal N ended it.")]
+pub(crate) struct ExecArgs {
+    #[command(flatten)]
+    pub(crate) using: UseArgs,
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  eval \"$(connectors env --dir ./connectors team/git)\"
+
+Needs a running `connectors standalone` on the directory.")]
+pub(crate) struct EnvArgs {
+    #[command(flatten)]
+    pub(crate) using: UseArgs,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  connectors get connectors -A --dir ./connectors
+  connectors get connectors -n team -o wide --dir ./connectors
+  connectors get connectorclasses -o yaml --dir ./connectors")]
+pub(crate) struct GetArgs {
+    /// What to list
+    #[arg(value_name = "KIND")]
+    pub(crate) kind: KindArg,
+    /// Only these names
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    /// The namespace
+    #[arg(long, short, env = "CONNECTORS_NAMESPACE", default_value = "default", conflicts_with = "all_namespaces", value_name = "NAMESPACE")]
+    pub(crate) namespace: String,
+    /// All namespaces
+    #[arg(long, short = 'A', env = "CONNECTORS_ALL_NAMESPACES")]
+    pub(crate) all_namespaces: bool,
+    /// How to print
+    #[arg(long, short, env = "CONNECTORS_OUTPUT", default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: OutputArg,
+    #[command(flatten)]
+    pub(crate) system: System,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    #[value(name = "connectors", aliases = ["connector"])]
+    Connectors,
+    #[value(name = "connectorclasses", aliases = ["connectorclass"])]
+    ConnectorClasses,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputArg {
+    Table,
+    Wide,
+    Json,
+    Yaml,
+    Name,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  source <(connectors completions bash)")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", env = "CONNECTORS_SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_is_also_an_environment_variable() {
+        for command in Arguments::command().get_subcommands() {
+            for argument in command.get_arguments() {
+                let name = argument.get_id().as_str();
+                let exempt = matches!(name, "help" | "version" | "command" | "kind" | "names");
+                assert!(exempt || argument.get_env().is_some(), "{} --{name}", command.get_name());
+            }
+        }
+    }
+}

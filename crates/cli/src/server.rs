@@ -1,0 +1,121 @@
+//! The standalone proxy, wired together: directory → snapshot → proxy, with the local keys. Used by `standalone`, `exec` and `demo`.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use connectors_net::{Authority, ClientTls, Dialer, Drain, Guard, Listeners};
+use connectors_proxy::{NonTarget, Observer, Running, Settings, Shared};
+use connectors_standalone::policy::Policy;
+use connectors_standalone::{Directory, Watch};
+use prometheus_client::registry::Registry;
+
+use crate::args::{Folder, NonTargetArg, ProxyArgs};
+use crate::directory_metrics::DirectoryMetrics;
+
+/// What a server is started with.
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) listen: SocketAddr,
+    pub(crate) proxy: ProxyArgs,
+}
+
+/// A proxy that serves a directory.
+pub(crate) struct Server {
+    running: Running,
+    observer: Arc<Observer>,
+    drain: Drain,
+    /// Follows changes until it is dropped.
+    _watch: Watch,
+}
+
+impl Options {
+    /// Any free port of the loopback interface, with the flags' defaults.
+    pub(crate) fn on_loopback() -> Self {
+        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), proxy: ProxyArgs::defaults() }
+    }
+}
+
+impl Server {
+    /// Loads the directory, makes the keys if there are none, listens, and follows changes. Access records go to `log`.
+    pub(crate) fn start(folder: &Folder, options: &Options, log: impl Write + Send + 'static) -> anyhow::Result<Self> {
+        let flags = &options.proxy;
+        let state = folder.open_state()?;
+        let directory = Arc::new(Directory::open(&folder.dir, folder.options(&flags.system.system_namespace))?);
+        let policy = Arc::new(Policy::new(state.signing_key()?, flags.audience.clone(), directory.rbac()));
+        let authority = Authority::load_or_create(state.folder()).map(Arc::new).map_err(|error| {
+            let why = format!("{:#}", anyhow::Error::new(error));
+            tracing::error!("the interception CA can't be used, so CONNECT is refused: {why}");
+            why
+        });
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(DirectoryMetrics(directory.clone())));
+        let observer = Arc::new(Observer::with_registry(log, registry));
+        let drain = Drain::new();
+        let shared = Shared {
+            settings: settings(flags),
+            snapshot: directory.snapshot(),
+            authenticator: policy.clone(),
+            authorizer: policy,
+            dialer: Dialer::new(Guard::new(flags.allow_address.clone()), ClientTls::new(), flags.connect_timeout),
+            authority,
+            observer: observer.clone(),
+            drain: drain.clone(),
+        };
+        let cores = flags.cores.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get);
+        let listeners = Listeners::bind(options.listen, cores).with_context(|| format!("cannot listen on {} (--listen)", options.listen))?;
+        let watch = directory.watch()?;
+        let running = connectors_proxy::start(listeners, shared)?;
+        Ok(Self { running, observer, drain, _watch: watch })
+    }
+
+    /// Where the proxy listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.running.address()
+    }
+
+    /// What the admin pages show.
+    pub(crate) fn pages(&self) -> crate::admin::Pages {
+        crate::admin::Pages { observer: self.observer.clone(), drain: self.drain.clone() }
+    }
+
+    /// Waits for SIGTERM, SIGINT or SIGHUP.
+    pub(crate) fn wait_for_signal(&self) -> anyhow::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            anyhow::Ok(())
+        })
+    }
+
+    /// Stops accepting, and lets requests in flight finish.
+    pub(crate) fn stop(self) {
+        self.running.stop();
+    }
+}
+
+fn settings(flags: &ProxyArgs) -> Settings {
+    let mut settings = Settings {
+        cluster_domain: flags.cluster_domain.clone(),
+        localhost_names: true,
+        intercept: flags.intercept,
+        non_target: match flags.forward_non_target {
+            NonTargetArg::Allow => NonTarget::Forward,
+            NonTargetArg::Deny => NonTarget::Deny,
+        },
+        accepted_for: flags.token_accepted_for,
+        refused_for: flags.token_refused_for,
+        head_timeout: flags.head_timeout,
+        idle_timeout: flags.idle_timeout,
+        drain_timeout: flags.drain_timeout,
+        ..Settings::default()
+    };
+    settings.head.max_bytes = flags.max_head_bytes;
+    settings
+}

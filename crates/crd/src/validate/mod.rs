@@ -1,0 +1,62 @@
+//! What admission refuses, and what it warns of.
+//!
+//! Every function returns all problems that it finds, in the order of the fields. The rules are those of the resource reference; a
+//! message says what would be right. Fields that no struct has are found by whoever reads the manifest.
+
+mod against;
+mod class;
+mod connector;
+mod params;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+pub use against::connector_against;
+pub use class::class;
+pub use connector::connector;
+
+use crate::{ConnectorClass, Problem, first_error};
+
+/// A class together with what [`class`] found in it, so that it is looked at once and not for every Connector.
+#[derive(Debug, Clone)]
+pub struct CheckedClass {
+    class: ConnectorClass,
+    problems: Vec<Problem>,
+}
+
+impl CheckedClass {
+    /// Checks a class. `more` is what else is known to be wrong with it, such as fields that it doesn't have.
+    pub fn new(class: ConnectorClass, mut more: Vec<Problem>) -> Self {
+        more.extend(self::class(&class));
+        Self { class, problems: more }
+    }
+
+    /// The class.
+    pub fn class(&self) -> &ConnectorClass {
+        &self.class
+    }
+
+    /// Everything that is wrong with it.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Why it can't be used, if it can't.
+    pub fn error(&self) -> Option<&Problem> {
+        first_error(&self.problems)
+    }
+}
+
+/// An error followed by what caused it, for a message that has only one line.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String can't fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,37 @@
+//! Listeners, TLS, the interception CA, the dialer with its address guard, pools, drain.
+//!
+//! Everything that touches a socket before HTTP does. Three rules hold here and nowhere else:
+//!
+//! * Only [`Dialer`] resolves names and opens connections, and it connects to the very address that [`Guard`] has let through.
+//! * What was connected under one [`TrustRoots`](connectors_core::TrustRoots) or for one [`Reach`] serves no other: see [`PoolKey`] and [`ClientTls`].
+//! * Without a usable CA there is an error and no certificate; nothing here passes bytes through unread.
+//!
+//! Listeners, the CA and TLS configurations are shared by all cores; a [`Pool`] belongs to one.
+
+mod authority;
+mod cidr;
+mod class;
+mod dial;
+mod drain;
+mod guard;
+mod intercept;
+mod listen;
+mod pool;
+mod recent;
+mod stream;
+#[cfg(test)]
+mod testing;
+mod tls;
+
+pub use authority::{Authority, AuthorityError, CaError, LeafError};
+pub use cidr::{Cidr, CidrError};
+pub use class::AddressClass;
+pub use dial::{ConnectError, Connected, DialError, Dialer, Phase, Resolve, Resolving, SystemResolver};
+pub use drain::{Busy, Drain};
+pub use guard::{AddressDenied, Guard, Reach};
+pub use intercept::{InterceptError, intercept};
+pub use listen::{ListenError, Listeners, accept};
+pub use pool::{Pool, PoolKey};
+pub use rustls::{ClientConfig, ServerConfig};
+pub use stream::Stream;
+pub use tls::{ClientTls, TlsError};

@@ -1,0 +1,123 @@
+//! TLS towards tools.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use connectors_core::{Host, TrustRoots};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::Stream;
+
+/// The only protocol that is spoken over TLS, on either side (RFC 7301 §6).
+pub(crate) const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
+
+/// Configurations kept at most; those used longest ago go first.
+const MAX_CONFIGS: usize = 512;
+
+/// Client configurations: the system's CAs, and for each [`TrustRoots`] these and its own.
+///
+/// A configuration has the memory of its sessions with it, so a session that one set of CAs has vouched for isn't resumed under another.
+pub struct ClientTls {
+    system: RootCertStore,
+    configs: Mutex<crate::recent::Recent<TrustRoots, Arc<ClientConfig>>>,
+}
+
+/// Why there is no TLS connection to a tool.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// One of the extra CA certificates can't be one.
+    #[error("one of the CA certificates can't be used as a trust anchor")]
+    TrustRoot(#[source] rustls::Error),
+    /// The library was asked for something that it doesn't have.
+    #[error("TLS can't be set up")]
+    Setup(#[source] rustls::Error),
+    /// No certificate can be for such a name.
+    #[error("the host {0} can't be in a certificate")]
+    Name(Host),
+    /// The certificate doesn't verify, or the two sides didn't agree.
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] std::io::Error),
+}
+
+impl ClientTls {
+    /// Loads the system's CAs (`SSL_CERT_FILE` and `SSL_CERT_DIR` count). If there are none this is logged, and only extra CAs will do.
+    pub fn new() -> Self {
+        let found = rustls_native_certs::load_native_certs();
+        for error in &found.errors {
+            tracing::warn!(%error, "some of the system's CA certificates can't be loaded");
+        }
+        let mut system = RootCertStore::empty();
+        let (added, ignored) = system.add_parsable_certificates(found.certs);
+        if ignored > 0 {
+            tracing::debug!(ignored, "some of the system's CA certificates can't be used");
+        }
+        if added == 0 {
+            tracing::warn!("the system has no CA certificates: install them (ca-certificates), or TLS to tools works only with caCertSecretRef");
+        }
+        Self::with_system_roots(system)
+    }
+
+    pub(crate) fn with_system_roots(system: RootCertStore) -> Self {
+        Self { system, configs: Mutex::new(crate::recent::Recent::new(MAX_CONFIGS)) }
+    }
+
+    /// The configuration for the system's CAs and these. TLS 1.2 and 1.3, ALPN http/1.1.
+    ///
+    /// # Errors
+    /// If one of the certificates is no certificate.
+    pub fn config(&self, trust: &TrustRoots) -> Result<Arc<ClientConfig>, TlsError> {
+        if let Some(config) = self.configs().get(trust) {
+            return Ok(config.clone());
+        }
+        // Made outside of the lock: two cores may both make one, and one of the two is used from then on.
+        let config = Arc::new(self.make(trust)?);
+        self.configs().insert(trust.clone(), config.clone());
+        Ok(config)
+    }
+
+    /// Forgets the configurations, and their sessions, of CAs that nobody uses any more.
+    pub fn retain(&self, live: impl Fn(&TrustRoots) -> bool) {
+        self.configs().retain(live);
+    }
+
+    fn configs(&self) -> std::sync::MutexGuard<'_, crate::recent::Recent<TrustRoots, Arc<ClientConfig>>> {
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make(&self, trust: &TrustRoots) -> Result<ClientConfig, TlsError> {
+        let mut roots = self.system.clone();
+        for der in trust.certificates() {
+            roots.add(CertificateDer::from(der)).map_err(TlsError::TrustRoot)?;
+        }
+        let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
+        Ok(config)
+    }
+}
+
+impl Default for ClientTls {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The handshake as a client. The certificate must be for `host`, which also goes out as SNI if it is a name.
+pub(crate) async fn handshake(config: Arc<ClientConfig>, host: &Host, stream: TcpStream) -> Result<Stream, TlsError> {
+    let name = match host {
+        Host::Name(name) => ServerName::try_from(name.to_string()).map_err(|_| TlsError::Name(host.clone()))?,
+        Host::Ip(ip) => ServerName::from(*ip),
+    };
+    TlsConnector::from(config).connect(name, stream).await.map(Stream::client).map_err(TlsError::Handshake)
+}
+
+/// The cryptography of both sides; named, so that it doesn't depend on what else is linked in.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+#[cfg(test)]
+mod tests;

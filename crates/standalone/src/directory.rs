@@ -1,0 +1,248 @@
+//! A directory of manifests, followed while it changes.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwap;
+use connectors_core::Snapshot;
+use connectors_crd::{Connector, ConnectorClass, Severity};
+
+use crate::Options;
+use crate::folder::{Folder, Scan};
+use crate::rbac::Rbac;
+use crate::report::{Finding, Report};
+use crate::watch::{Watch, WatchError};
+use crate::world::World;
+
+/// A directory that was read, and is followed once [`Directory::watch`] has been called.
+///
+/// It holds two atomic pointers, the snapshot for the data path and the roles for decisions. On a change the roles are replaced first, so
+/// whoever reads the snapshot first never meets a Connector together with rights from before it.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    dir: PathBuf,
+    options: Options,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    rbac: Arc<ArcSwap<Rbac>>,
+    state: Mutex<State>,
+    /// Told after every scan.
+    scanned: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    folder: Folder,
+    world: World,
+    status: Status,
+    /// What has been logged and still holds.
+    reported: HashSet<String>,
+}
+
+/// Why a directory can't be opened. What is wrong with the files in it is no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It isn't there or can't be read.
+    #[error("{}: {problem}", path.display())]
+    Unreadable {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        problem: String,
+    },
+}
+
+/// How a directory stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Files read as manifests.
+    pub files: usize,
+    /// Objects in force.
+    pub objects: usize,
+    /// Files whose latest content is not in force because of errors, and directories that can't be read.
+    pub broken: usize,
+    /// How often what is in force has changed, the first time included.
+    pub reloads: u64,
+    /// When it last changed.
+    pub last_reload: SystemTime,
+    /// How often the directory has been looked through.
+    pub scans: u64,
+}
+
+impl Directory {
+    /// Reads the directory. What is wrong in it is logged; the objects that are right are in force.
+    ///
+    /// # Errors
+    /// The directory itself can't be read.
+    pub fn open(dir: impl Into<PathBuf>, options: Options) -> Result<Self, OpenError> {
+        let dir = dir.into();
+        let mut folder = Folder::new(&dir, &options);
+        folder.scan();
+        if let Some(error) = folder.root_error() {
+            return Err(OpenError::Unreadable { path: dir, problem: error.message.clone() });
+        }
+        let world = World::new(&folder.in_force(), &options, None);
+        let mut state = State {
+            status: Status { files: 0, objects: 0, broken: 0, reloads: 1, last_reload: SystemTime::now(), scans: 1 },
+            folder,
+            world,
+            reported: HashSet::new(),
+        };
+        state.take_stock();
+        let shared = Shared {
+            dir,
+            options,
+            snapshot: Arc::new(ArcSwap::from_pointee(state.world.snapshot())),
+            rbac: Arc::new(ArcSwap::from_pointee(Rbac::new(&state.world.rbac))),
+            state: Mutex::new(state),
+            scanned: Condvar::new(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The directory as it was named.
+    pub fn path(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    /// What the data path reads; replaced on every change.
+    pub fn snapshot(&self) -> Arc<ArcSwap<Snapshot>> {
+        self.shared.snapshot.clone()
+    }
+
+    /// Who may do what; replaced on every change, before the snapshot is.
+    pub fn rbac(&self) -> Arc<ArcSwap<Rbac>> {
+        self.shared.rbac.clone()
+    }
+
+    /// The ConnectorClasses in force, by name, with their conditions.
+    pub fn classes(&self) -> Vec<ConnectorClass> {
+        self.shared.state().world.classes()
+    }
+
+    /// The Connectors in force, by namespace and name, with the conditions that can be told without asking the tool, and the label that
+    /// names their class. `status.proxy` is left to whoever knows where the proxy listens.
+    pub fn connectors(&self) -> Vec<Connector> {
+        self.shared.state().world.connectors()
+    }
+
+    /// Everything that is wrong now.
+    pub fn report(&self) -> Report {
+        let state = self.shared.state();
+        Report::new(state.findings().cloned().collect(), state.status.files, state.status.objects)
+    }
+
+    /// Counters.
+    pub fn status(&self) -> Status {
+        self.shared.state().status
+    }
+
+    /// Looks through the directory now. [`Directory::watch`] does so by itself.
+    pub fn reload(&self) {
+        self.shared.scan();
+    }
+
+    /// Follows the directory in a thread of its own, until the value is dropped. A change is in force within a fraction of a second.
+    ///
+    /// # Errors
+    /// The thread can't be started. That the system offers no notifications (any more) is only logged; the directory is then looked
+    /// through twice a second.
+    pub fn watch(&self) -> Result<Watch, WatchError> {
+        Watch::start(self.shared.clone())
+    }
+
+    /// Waits until a scan has ended after which `reached` holds, at most until `deadline`. Returns whether it does.
+    pub fn wait_until(&self, deadline: Instant, mut reached: impl FnMut(&Self) -> bool) -> bool {
+        loop {
+            let scans = self.status().scans;
+            if reached(self) {
+                return true;
+            }
+            let state = self.shared.state();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let waited = self.shared.scanned.wait_timeout_while(state, left, |state| state.status.scans == scans);
+            if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+                return reached(self);
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Brings everything up to date. Returns when to do so again, if something was being written.
+    pub(crate) fn scan(&self) -> Option<Duration> {
+        let mut state = self.state();
+        let Scan { changed, again } = state.folder.scan();
+        if changed {
+            let world = World::new(&state.folder.in_force(), &self.options, Some(&state.world));
+            self.rbac.store(Arc::new(Rbac::new(&world.rbac)));
+            self.snapshot.store(Arc::new(world.snapshot()));
+            state.world = world;
+            state.status.reloads += 1;
+            state.status.last_reload = SystemTime::now();
+        }
+        state.status.scans += 1;
+        state.take_stock();
+        if changed {
+            let Status { files, objects, broken, .. } = state.status;
+            tracing::info!(files, objects, broken, "manifests reloaded");
+        }
+        self.scanned.notify_all();
+        again
+    }
+
+    /// The directories to watch.
+    pub(crate) fn watched(&self) -> Vec<PathBuf> {
+        self.state().folder.watched().iter().cloned().collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is only ever replaced as a whole, so a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.folder.findings().chain(&self.world.findings)
+    }
+
+    /// Counts, and logs what is wrong now and wasn't before, and that it no longer is.
+    fn take_stock(&mut self) {
+        self.status.files = self.folder.files();
+        self.status.broken = self.folder.broken();
+        self.status.objects = self.world.objects;
+        let mut now = HashSet::new();
+        let mut fresh = Vec::new();
+        for finding in self.findings() {
+            let text = finding.to_string();
+            if !self.reported.contains(&text) {
+                fresh.push(finding.clone());
+            }
+            now.insert(text);
+        }
+        for finding in fresh {
+            log(&finding);
+        }
+        let mended = self.reported.difference(&now).count();
+        if mended > 0 {
+            tracing::info!(mended, "problems in manifests are gone");
+        }
+        self.reported = now;
+    }
+}
+
+fn log(finding: &Finding) {
+    let Finding { file, at, severity, object, field, message } = finding;
+    let (file, line, object) = (file.display(), at.map(|at| at.line), object.as_deref());
+    match severity {
+        Severity::Error => tracing::error!(%file, line, object, field, "{message}"),
+        Severity::Warning => tracing::warn!(%file, line, object, field, "{message}"),
+    }
+}

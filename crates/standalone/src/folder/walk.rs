@@ -1,0 +1,162 @@
+//! Which files of a directory are manifests.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// As many links as the kernel follows on one path.
+const MAX_LINKS: usize = 40;
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    pub(super) files: BTreeSet<PathBuf>,
+    /// Every directory that was read.
+    pub(super) directories: BTreeSet<PathBuf>,
+    /// Directories that could not be read, and why.
+    pub(super) unreadable: Vec<(PathBuf, String)>,
+}
+
+/// Finds `*.yaml`, `*.yml` and `*.json` below `dir`, links followed. What begins with a dot is left out, and so is `skip`.
+pub(super) fn walk(dir: &Path, skip: Option<&Path>) -> Walk {
+    let skip = skip.and_then(|skip| skip.canonicalize().ok());
+    let mut walk = Walk::default();
+    let mut seen = HashSet::new();
+    let mut pending = vec![dir.to_owned()];
+    while let Some(dir) = pending.pop() {
+        if let Err(error) = walk.directory(&dir, skip.as_deref(), &mut seen, &mut pending) {
+            walk.unreadable.push((dir, format!("can't be read: {error}")));
+        }
+    }
+    walk
+}
+
+impl Walk {
+    fn directory(&mut self, dir: &Path, skip: Option<&Path>, seen: &mut HashSet<(u64, u64)>, pending: &mut Vec<PathBuf>) -> io::Result<()> {
+        let metadata = dir.metadata()?;
+        // A link to a directory above would lead here again.
+        if !seen.insert((metadata.dev(), metadata.ino())) || skip.is_some() && dir.canonicalize().ok().as_deref() == skip {
+            return Ok(());
+        }
+        let entries = fs::read_dir(dir)?;
+        self.directories.insert(dir.to_owned());
+        for entry in entries {
+            let path = entry?.path();
+            if is_hidden(&path) {
+                continue;
+            }
+            match path.metadata() {
+                Ok(metadata) if metadata.is_dir() => pending.push(path),
+                Ok(metadata) if metadata.is_file() && is_manifest(&path) => drop(self.files.insert(path)),
+                Ok(_) => {}
+                // A link that leads nowhere is reported when it is read.
+                Err(_) if is_manifest(&path) => drop(self.files.insert(path)),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether its name begins with a dot.
+pub(super) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."))
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"))
+}
+
+/// The directories besides its own in which something can happen that changes what `path` leads to: those of the links on the way, and
+/// that of the file at the end. None if it is no link.
+pub(super) fn links(path: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let (Some(parent), Ok(target)) = (path.parent(), fs::read_link(path)) else { return found };
+    let mut at = parent.to_owned();
+    let mut left = MAX_LINKS;
+    // Components still to go through, the next one last.
+    let mut rest = components(&target);
+    while let Some(component) = rest.pop() {
+        match component.as_os_str().as_bytes() {
+            b"/" => at = component,
+            // What is resolved has no links in it, so its parent is the one above.
+            b".." => drop(at.pop()),
+            _ => {
+                let next = at.join(&component);
+                match fs::read_link(&next) {
+                    Ok(target) if left > 0 => {
+                        left -= 1;
+                        found.insert(at.clone());
+                        rest.extend(components(&target));
+                    }
+                    _ if rest.is_empty() => drop(found.insert(at.clone())),
+                    _ => at = next,
+                }
+            }
+        }
+    }
+    found
+}
+
+fn components(path: &Path) -> Vec<PathBuf> {
+    let mut components: Vec<PathBuf> = path.components().filter(|part| *part != Component::CurDir).map(|part| PathBuf::from(part.as_os_str())).collect();
+    components.reverse();
+    components
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(dir: &Path, walk: &Walk) -> Vec<String> {
+        walk.files.iter().map(|path| path.strip_prefix(dir).unwrap().display().to_string()).collect()
+    }
+
+    #[test]
+    fn finds_manifests_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        for folder in ["sub/deeper", ".connectors", "state", "sub/.git"] {
+            fs::create_dir_all(dir.join(folder)).unwrap();
+        }
+        for file in ["a.yaml", "b.yml", "c.json", "d.txt", ".e.yaml", "sub/deeper/f.yaml", ".connectors/g.yaml", "state/h.json", "sub/.git/i.yaml", "j.YAML"] {
+            fs::write(dir.join(file), "").unwrap();
+        }
+        symlink("a.yaml", dir.join("link.yaml")).unwrap();
+        symlink("nowhere", dir.join("dangling.yaml")).unwrap();
+        symlink("..", dir.join("sub/loop")).unwrap();
+        let walk = walk(dir, Some(&dir.join("state")));
+        assert_eq!(names(dir, &walk), ["a.yaml", "b.yml", "c.json", "dangling.yaml", "link.yaml", "sub/deeper/f.yaml"]);
+        assert_eq!(walk.directories.len(), 3);
+        assert!(walk.unreadable.is_empty());
+    }
+
+    #[test]
+    fn a_directory_that_is_missing_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(walk(&dir.path().join("none"), None).unreadable.len(), 1);
+    }
+
+    #[test]
+    fn follows_links_as_a_config_map_volume_has_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(dir.join("mount/..v1")).unwrap();
+        fs::write(dir.join("mount/..v1/a.yaml"), "").unwrap();
+        symlink("..v1", dir.join("mount/..data")).unwrap();
+        symlink("..data/a.yaml", dir.join("mount/a.yaml")).unwrap();
+        symlink(dir.join("mount/a.yaml"), dir.join("b.yaml")).unwrap();
+        let expect = [dir.join("mount"), dir.join("mount/..v1")];
+        assert_eq!(links(&dir.join("mount/a.yaml")), expect.clone().into());
+        assert_eq!(links(&dir.join("b.yaml")), expect.into());
+        assert_eq!(links(&dir.join("mount/..v1/a.yaml")), BTreeSet::new());
+        symlink("self", dir.join("self")).unwrap();
+        assert!(links(&dir.join("self")).len() <= 1);
+    }
+}

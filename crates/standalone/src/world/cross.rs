@@ -1,0 +1,164 @@
+//! Problems between objects. None of them breaks a file: what refers to something may come before it.
+
+use std::collections::BTreeMap;
+
+use connectors_core::Unready;
+use connectors_crd::{
+    CaProblem, Connector, GROUP, Problem, Secrets as _, Severity, ca_certificates, conditions, did_you_mean, first_error, validate,
+};
+
+use super::{World, ca_finding, finding};
+use crate::folder::Placed;
+use crate::manifest::{Binding, Content, Kind, Object};
+use crate::objects::PolicyRule;
+use crate::report::Finding;
+
+/// Everything that doesn't fit. `ca` is what is wrong with the labelled CA Secrets.
+pub(super) fn findings(objects: &[Placed<'_>], world: &World, ca: &[CaProblem]) -> Vec<Finding> {
+    let names = Names::of(objects);
+    let mut findings = Vec::new();
+    for placed in objects {
+        let object = placed.object;
+        let problems = match &object.content {
+            Content::Connector(connector) => self::connector(connector, world, &names),
+            Content::Role(rules) => rule_problems(rules, world),
+            Content::ClusterRole(role) => rule_problems(&role.rules, world),
+            Content::RoleBinding(binding) => binding_problems(binding, &object.id.namespace, &names),
+            Content::ClusterRoleBinding(binding) => binding_problems(binding, "", &names),
+            Content::Secret(_) => {
+                let own = ca.iter().filter(|problem| is_about(problem, object));
+                findings.extend(own.map(|problem| ca_finding(placed, problem)));
+                continue;
+            }
+            _ => continue,
+        };
+        let sayable = problems.into_iter().filter(|problem| object.knows(&problem.field));
+        findings.extend(sayable.map(|problem| finding(placed, problem)));
+    }
+    findings
+}
+
+/// The objects that were written down, and whether each can be used.
+struct Names<'a>(BTreeMap<(Kind, &'a str, &'a str), bool>);
+
+impl<'a> Names<'a> {
+    fn of(objects: &[Placed<'a>]) -> Self {
+        let name = |placed: &Placed<'a>| {
+            let id = &placed.object.id;
+            ((id.kind, id.namespace.as_str(), id.name.as_str()), placed.unusable.is_none())
+        };
+        Self(objects.iter().map(name).collect())
+    }
+
+    fn exists(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        self.0.contains_key(&(kind, namespace, name))
+    }
+
+    /// Whether nothing can be said about what a Secret holds, because something is wrong with it that is reported already.
+    fn is_broken_secret(&self, namespace: &str, name: &str) -> bool {
+        self.0.get(&(Kind::Secret, namespace, name)) == Some(&false)
+    }
+}
+
+fn error(field: impl Into<String>, message: impl Into<String>) -> Problem {
+    Problem { field: field.into(), message: message.into(), severity: Severity::Error }
+}
+
+fn warning(field: impl Into<String>, message: impl Into<String>) -> Problem {
+    Problem { field: field.into(), message: message.into(), severity: Severity::Warning }
+}
+
+fn connector(connector: &Connector, world: &World, names: &Names<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let name = &connector.spec.connector_class_name;
+    match world.class_of(connector) {
+        None if name.is_empty() => {}
+        None => {
+            let names = world.classes.keys().map(String::as_str);
+            problems.push(error("spec.connectorClassName", format!("ConnectorClass {name:?} does not exist{}", did_you_mean(name, names))));
+        }
+        Some(class) => {
+            if let Some(problem) = class.error() {
+                problems.push(warning("spec.connectorClassName", format!("ConnectorClass {name:?} is not usable: {problem}")));
+            }
+            problems.extend(validate::connector_against(connector, class.class()));
+            if first_error(&validate::connector(connector)).is_none() && first_error(&problems).is_none() {
+                problems.extend(secret_problem(connector, world, names));
+            }
+        }
+    }
+    problems.extend(ca_problem(connector, world, names));
+    problems
+}
+
+/// What keeps the credential from being used. That the Secret isn't there may still change; that it doesn't fit won't by itself.
+fn secret_problem(connector: &Connector, world: &World, names: &Names<'_>) -> Option<Problem> {
+    if connector.secret_ref().is_some_and(|reference| names.is_broken_secret(&connector.metadata.namespace, &reference.name)) {
+        return None;
+    }
+    let class = world.class_of(connector).filter(|class| class.error().is_none())?;
+    let unready = conditions::secret(connector, class.class(), &world.secrets)?;
+    Some(match &unready {
+        Unready::SecretNotFound(_) => warning("spec.auth.secretRef", unready.to_string()),
+        _ => error("spec.auth.secretRef", unready.to_string()),
+    })
+}
+
+fn ca_problem(connector: &Connector, world: &World, names: &Names<'_>) -> Option<Problem> {
+    let namespace = &connector.metadata.namespace;
+    let sayable = |name: &str| !name.is_empty() && !names.is_broken_secret(namespace, name);
+    let reference = connector.spec.ca_cert_secret_ref.as_ref().filter(|reference| sayable(&reference.name))?;
+    let problem = match world.secrets.secret(namespace, &reference.name).map(ca_certificates) {
+        None => format!("Secret \"{namespace}/{}\" does not exist", reference.name),
+        Some(found) => found.problems.first()?.to_string(),
+    };
+    Some(warning("spec.caCertSecretRef", problem))
+}
+
+fn is_about(problem: &CaProblem, object: &Object) -> bool {
+    let (CaProblem::None { secret } | CaProblem::NotPem { secret, .. } | CaProblem::Unusable { secret, .. }) = problem;
+    secret.split_once('/').is_some_and(|(namespace, name)| namespace == object.id.namespace && name == object.id.name)
+}
+
+/// A binding to a role or of a service account that isn't there. Either may come later.
+fn binding_problems(binding: &Binding, namespace: &str, names: &Names<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let role = &binding.role_ref;
+    let found = match role.kind.as_str() {
+        "Role" => names.exists(Kind::Role, namespace, &role.name),
+        "ClusterRole" => names.exists(Kind::ClusterRole, "", &role.name),
+        _ => true,
+    };
+    if !found && !role.name.is_empty() {
+        problems.push(warning("roleRef.name", format!("{} {:?} does not exist, so this grants nothing", role.kind, role.name)));
+    }
+    for (index, subject) in binding.subjects.iter().enumerate() {
+        let is_account = subject.kind == "ServiceAccount" && !subject.namespace.is_empty() && !subject.name.is_empty();
+        if is_account && !names.exists(Kind::ServiceAccount, &subject.namespace, &subject.name) {
+            problems.push(warning(format!("subjects[{index}]"), format!("ServiceAccount {}/{} does not exist", subject.namespace, subject.name)));
+        }
+    }
+    problems
+}
+
+/// `connectors/apis/<class>[/<path>]` with something else in place of the class: most often the path alone was written.
+fn rule_problems(rules: &[PolicyRule], world: &World) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (rule, index) in rules.iter().zip(0..).filter(|(rule, _)| rule.api_groups.iter().any(|group| group == GROUP)) {
+        for (resource, at) in rule.resources.iter().zip(0..) {
+            let class = resource.strip_prefix("connectors/apis/").map(|rest| rest.split('/').next().unwrap_or(rest));
+            let Some(class) = class.filter(|class| *class != "*" && !world.classes.contains_key(*class)) else { continue };
+            let field = format!("rules[{index}].resources[{at}]");
+            problems.push(match is_version(class) {
+                true => error(field, "must be connectors/apis/<ConnectorClass>/<path>: a path needs the class before it"),
+                false => warning(field, format!("ConnectorClass {class:?} does not exist, so this grants nothing")),
+            });
+        }
+    }
+    problems
+}
+
+/// `v4`: the beginning of an API's path.
+fn is_version(text: &str) -> bool {
+    text.strip_prefix('v').is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+}

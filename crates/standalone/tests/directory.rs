@@ -1,0 +1,503 @@
+//! What is in force while the files of a directory change.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use connectors_core::{Caller, ConnectorRef, Injection, ServiceAccount};
+use connectors_standalone::rbac::Attributes;
+use connectors_standalone::{Directory, OpenError, Options};
+
+const CLASS: &str = "\
+apiVersion: connectors.alauda.io/v1alpha1
+kind: ConnectorClass
+metadata: {name: api}
+spec:
+  auth:
+    types:
+    - {name: tokenAuth, secretType: connectors.cpaas.io/bearer-token, optional: true}
+";
+
+fn secret(token: &str) -> String {
+    format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s, namespace: team}}\ntype: connectors.cpaas.io/bearer-token\nstringData: {{token: '{token}'}}\n")
+}
+
+fn connector(name: &str, address: &str) -> String {
+    format!(
+        "apiVersion: connectors.alauda.io/v1alpha1\nkind: Connector\nmetadata: {{name: {name}, namespace: team}}\nspec:\n  connectorClassName: api\n  address: {address}\n  auth: {{name: tokenAuth, secretRef: {{name: s}}}}\n"
+    )
+}
+
+const RIGHTS: &str = "\
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: builder, namespace: team}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: use, namespace: team}
+rules:
+- {apiGroups: [connectors.alauda.io], resources: [connectors], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: use, namespace: team}
+roleRef: {kind: Role, name: use}
+subjects:
+- {kind: ServiceAccount, name: builder}
+";
+
+/// A directory with a class, a Secret, a Connector `team/one` and rights.
+struct Fixture {
+    dir: tempfile::TempDir,
+    directory: Directory,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::with(&[("class.yaml", CLASS), ("secret.yaml", &secret("first")), ("one.yaml", &connector("one", "https://one.example")), ("rights.yaml", RIGHTS)])
+    }
+
+    fn with(files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            put(&dir.path().join(name), text);
+        }
+        let directory = Directory::open(dir.path(), Options::default()).unwrap();
+        Self { dir, directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        put(&self.path(name), text);
+    }
+
+    /// Writes and reloads.
+    fn now(&self, name: &str, text: &str) {
+        self.put(name, text);
+        self.directory.reload();
+    }
+
+    fn gone(&self, name: &str) {
+        fs::remove_file(self.path(name)).unwrap();
+        self.directory.reload();
+    }
+
+    fn state(&self, name: &str) -> String {
+        state(&self.directory, name)
+    }
+
+    fn findings(&self) -> Vec<String> {
+        let shown = |text: String| text.replace(&format!("{}/", self.dir.path().display()), "");
+        self.directory.report().findings().iter().map(|finding| shown(finding.to_string())).collect()
+    }
+
+    /// Waits for a Connector to come to that state by itself.
+    #[track_caller]
+    fn becomes(&self, name: &str, expect: &str) {
+        let reached = self.directory.wait_until(Instant::now() + Duration::from_secs(10), |directory| state(directory, name) == expect);
+        assert!(reached, "{name} is {} and not {expect}", self.state(name));
+    }
+}
+
+fn put(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// `none`, `nothing`, a header's value, or why the Connector is unready.
+fn state(directory: &Directory, name: &str) -> String {
+    let snapshot = directory.snapshot().load_full();
+    let Some(connector) = snapshot.connector(&ConnectorRef::parse(&format!("team/{name}")).unwrap()) else { return "none".into() };
+    match &connector.injection {
+        Injection::Nothing => "nothing".into(),
+        Injection::Static(credential) => {
+            let line = credential.headers[0].line.expose_str().unwrap();
+            line.trim_end().trim_start_matches("Authorization: Bearer ").to_owned()
+        }
+        Injection::Unready(unready) => format!("{}: {unready}", unready.reason()),
+    }
+}
+
+fn may(directory: &Directory, account: &str, name: &str) -> bool {
+    let account = ServiceAccount { namespace: "team".into(), name: account.into() };
+    let rbac = directory.rbac().load_full();
+    if !rbac.exists(&account) {
+        return false;
+    }
+    let caller = Caller { username: account.username().into(), groups: account.groups(), service_account: Some(account), pod: None };
+    rbac.allows(&caller, &Attributes { verb: "get", api_group: "connectors.alauda.io", resource: "connectors", namespace: "team", name, ..Attributes::default() })
+}
+
+#[test]
+fn a_directory_is_opened() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.state("one"), "first");
+    assert!(may(&fixture.directory, "builder", "one"));
+    assert!(!may(&fixture.directory, "other", "one"));
+    let status = fixture.directory.status();
+    assert_eq!((status.files, status.objects, status.broken, status.reloads), (4, 6, 0, 1));
+    assert_eq!(fixture.findings(), Vec::<String>::new());
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Directory::open(dir.path().join("none"), Options::default()).unwrap_err();
+    let OpenError::Unreadable { path, problem } = error;
+    assert_eq!((path, problem.as_str()), (dir.path().join("none"), "can't be read: No such file or directory (os error 2)"));
+}
+
+#[test]
+fn changes_come_into_force_and_what_is_deleted_goes() {
+    let fixture = Fixture::new();
+    fixture.now("secret.yaml", &secret("second"));
+    assert_eq!(fixture.state("one"), "second");
+    fixture.now("sub/two.yaml", &connector("two", "https://two.example"));
+    assert_eq!(fixture.state("two"), "second");
+    fixture.gone("sub/two.yaml");
+    assert_eq!(fixture.state("two"), "none");
+    fixture.gone("rights.yaml");
+    assert!(!may(&fixture.directory, "builder", "one"));
+    assert_eq!(fixture.directory.status().reloads, 5);
+    fixture.directory.reload();
+    assert_eq!(fixture.directory.status().reloads, 5, "nothing has changed");
+}
+
+#[test]
+fn what_a_broken_file_held_stays_in_force() {
+    let fixture = Fixture::new();
+    for broken in ["a: [", "\u{0}", &secret("third").replace("data:", "dat:"), &format!("{}---\nkind: x\n", secret("third"))] {
+        fixture.now("secret.yaml", broken);
+        assert_eq!(fixture.state("one"), "first", "{broken}");
+        assert_eq!(fixture.directory.status().broken, 1);
+        assert!(!fixture.findings().is_empty());
+    }
+    fs::remove_file(fixture.path("secret.yaml")).unwrap();
+    symlink("nowhere", fixture.path("secret.yaml")).unwrap();
+    fixture.directory.reload();
+    assert_eq!(fixture.state("one"), "first");
+    fs::remove_file(fixture.path("secret.yaml")).unwrap();
+    fixture.now("secret.yaml", &secret("second"));
+    assert_eq!((fixture.state("one").as_str(), fixture.directory.status().broken), ("second", 0));
+    // Deleting a broken file takes away what it held.
+    fixture.now("secret.yaml", "a: [");
+    fixture.gone("secret.yaml");
+    assert_eq!(fixture.state("one"), "SecretNotFound: Secret \"team/s\", named by spec.auth.secretRef, does not exist");
+    // A Connector and rights hold out in the same way.
+    fixture.now("one.yaml", &connector("one", "x"));
+    fixture.now("rights.yaml", &RIGHTS.replace("[get]", "get"));
+    assert!(fixture.state("one").starts_with("SecretNotFound"));
+    assert!(may(&fixture.directory, "builder", "one"));
+}
+
+#[test]
+fn of_a_file_that_was_never_good_only_unusable_objects_are_there() {
+    let sound = connector("one", "https://one.example");
+    let file = format!("{CLASS}---\n{}---\n{sound}---\n{}---\n{}", secret("first"), connector("two", "https://two.example").replace("auth:", "atuh:"), RIGHTS);
+    let fixture = Fixture::with(&[("all.yaml", &file)]);
+    assert_eq!(
+        fixture.state("one"),
+        "InvalidSpec: manifest: the file that holds it has errors; `connectors check` shows them"
+    );
+    assert_eq!(fixture.state("two"), "InvalidSpec: spec.atuh: is not a known field; did you mean \"auth\"?");
+    assert!(!may(&fixture.directory, "builder", "one"));
+    let ready: Vec<String> = fixture.directory.connectors().iter().map(|connector| format!("{:?}", connector.status.as_ref().unwrap().conditions.last())).collect();
+    assert!(ready.iter().all(|ready| ready.contains("False") && ready.contains("InvalidSpec")), "{ready:?}");
+
+    fixture.now("all.yaml", &file.replace("atuh:", "auth:"));
+    assert_eq!((fixture.state("one"), fixture.state("two")), ("first".into(), "first".into()));
+    assert!(may(&fixture.directory, "builder", "one"));
+}
+
+#[test]
+fn a_class_that_needs_rego_leaves_its_connectors_unready() {
+    let class = CLASS.replace("optional: true", "generator: {rego: 'package x'}");
+    let fixture = Fixture::with(&[("class.yaml", &class), ("one.yaml", &connector("one", "https://one.example")), ("secret.yaml", &secret("first"))]);
+    assert_eq!(
+        fixture.state("one"),
+        "ConnectorClassNotReady: ConnectorClass \"api\" is not usable: spec.auth.types[0].generator.rego: Rego rules are not supported by this version"
+    );
+}
+
+#[test]
+fn problems_between_objects_heal_by_themselves() {
+    let fixture = Fixture::with(&[("one.yaml", &connector("one", "https://one.example"))]);
+    assert_eq!(fixture.state("one"), "ConnectorClassNotFound: ConnectorClass \"api\" does not exist");
+    assert_eq!(fixture.directory.status().broken, 0);
+    fixture.now("class.yaml", CLASS);
+    assert_eq!(fixture.state("one"), "SecretNotFound: Secret \"team/s\", named by spec.auth.secretRef, does not exist");
+    fixture.now("secret.yaml", &secret("first"));
+    assert_eq!(fixture.state("one"), "first");
+    // A class that changes under its Connectors.
+    fixture.now("class.yaml", &format!("{CLASS}  params: [{{name: mode}}]\n"));
+    assert!(fixture.state("one").starts_with("InvalidSpec: spec.params: parameter \"mode\" is required"), "{}", fixture.state("one"));
+    fixture.now("class.yaml", CLASS);
+    assert_eq!(fixture.state("one"), "first");
+}
+
+#[test]
+fn who_had_an_object_first_keeps_it() {
+    let fixture = Fixture::new();
+    // Earlier in the order of files, but later in time.
+    fixture.now("a.yaml", &connector("one", "https://attacker.example"));
+    let address = |fixture: &Fixture| fixture.directory.snapshot().load().connector(&ConnectorRef::parse("team/one").unwrap()).unwrap().address.to_string();
+    assert_eq!(address(&fixture), "https://one.example");
+    assert_eq!(fixture.findings(), ["a.yaml:1:1: error: Connector team/one: is defined twice; the other is at one.yaml:1:1"]);
+    // It comes into its own when the other is gone.
+    fixture.gone("one.yaml");
+    assert_eq!((address(&fixture).as_str(), fixture.findings().len()), ("https://attacker.example", 0));
+    // A file that is renamed, or an object that moves, is no conflict.
+    fs::rename(fixture.path("a.yaml"), fixture.path("z.yaml")).unwrap();
+    fixture.directory.reload();
+    assert_eq!((fixture.state("one").as_str(), fixture.findings().len()), ("first", 0));
+    fixture.put("z.yaml", "");
+    fs::remove_file(fixture.path("z.yaml")).unwrap();
+    fixture.now("b.yaml", &connector("one", "https://b.example"));
+    assert_eq!((address(&fixture).as_str(), fixture.findings().len()), ("https://b.example", 0));
+}
+
+#[test]
+fn a_file_that_yields_gives_back_what_it_let_go() {
+    // b.yaml gives up `two` and takes `one`, which a.yaml has, while c.yaml takes `two`: so b.yaml yields, has `two` as before, and c.yaml yields too.
+    let (one, two) = (connector("one", "https://one.example"), connector("two", "https://two.example"));
+    let fixture = Fixture::with(&[("class.yaml", CLASS), ("secret.yaml", &secret("first")), ("a.yaml", &one), ("b.yaml", &two)]);
+    fixture.put("b.yaml", &one);
+    fixture.now("c.yaml", &two.replace("two.example", "c.example"));
+    assert_eq!(fixture.directory.status().broken, 2);
+    let snapshot = fixture.directory.snapshot().load_full();
+    let addresses: Vec<String> = ["one", "two"].map(|name| snapshot.connector(&ConnectorRef::parse(&format!("team/{name}")).unwrap()).unwrap().address.to_string()).into();
+    assert_eq!(addresses, ["https://one.example", "https://two.example"]);
+}
+
+#[test]
+fn what_did_not_change_stays_the_same_object() {
+    let fixture = Fixture::new();
+    let get = || fixture.directory.snapshot().load_full().connector(&ConnectorRef::parse("team/one").unwrap()).unwrap().clone();
+    let before = get();
+    fixture.now("two.yaml", &connector("two", "https://two.example"));
+    assert!(Arc::ptr_eq(&before, &get()));
+    fixture.now("secret.yaml", &secret("second"));
+    assert!(!Arc::ptr_eq(&before, &get()));
+}
+
+#[test]
+fn what_can_be_seen_of_connectors_and_classes() {
+    let fixture = Fixture::new();
+    let [class] = fixture.directory.classes().try_into().unwrap();
+    let class = serde_json::to_value(class).unwrap();
+    assert_eq!(class["status"]["conditions"], serde_json::json!([{"type": "Ready", "status": "True", "reason": "Ready"}]));
+    let [connector] = fixture.directory.connectors().try_into().unwrap();
+    let connector = serde_json::to_value(connector).unwrap();
+    assert_eq!(connector["metadata"]["labels"], serde_json::json!({"connectors.alauda.io/connectorclass": "api"}));
+    assert_eq!(connector["status"]["conditions"][2], serde_json::json!({"type": "Ready", "status": "True", "reason": "Ready"}));
+}
+
+#[test]
+fn cluster_roles_are_aggregated() {
+    let role = |name: &str, more: &str| format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: {name}, labels: {{{name}: 'true'}}}}\n{more}---\n");
+    let file = [
+        role("all", "aggregationRule: {clusterRoleSelectors: [{matchLabels: {some: 'true'}}, {matchExpressions: [{key: all, operator: Exists}]}]}\nrules: [{apiGroups: [''], resources: [pods], verbs: [delete]}]\n"),
+        role("some", "aggregationRule: {clusterRoleSelectors: [{matchExpressions: [{key: plain, operator: In, values: ['true']}]}]}\n"),
+        role("plain", "rules: [{apiGroups: [connectors.alauda.io], resources: [connectors], verbs: [get]}]\n"),
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: b}\nroleRef: {kind: ClusterRole, name: all}\nsubjects: [{kind: ServiceAccount, name: other, namespace: team}]\n---\n".into(),
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: other, namespace: team}\n".into(),
+    ]
+    .concat();
+    let fixture = Fixture::new();
+    assert!(!may(&fixture.directory, "other", "one"));
+    fixture.now("roles.yaml", &file);
+    assert_eq!(fixture.findings(), Vec::<String>::new());
+    assert!(may(&fixture.directory, "other", "one"));
+}
+
+#[test]
+fn p23_nothing_that_holds_secrets_prints_them() {
+    let fixture = Fixture::new();
+    fixture.now("secret.yaml", &secret("canary-6071"));
+    fixture.put("v/token", "canary-6071");
+    fixture.now("more.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: v, namespace: team, annotations: {standalone.connectors.alauda.io/data-from: v}}\ndata: {other: Y2FuYXJ5LTYwNzE=, bad: 'canary-6071!'}\n");
+    assert_eq!(fixture.state("one"), "canary-6071");
+    let printed = format!("{:?} {:#?} {} {:?}", fixture.directory, fixture.directory, fixture.directory.report(), fixture.directory.snapshot().load());
+    assert!(printed.contains("redacted") && printed.contains("must be base64"));
+    for form in ["canary", "Y2FuYXJ5", "99, 97, 110"] {
+        assert!(!printed.contains(form), "{form}");
+    }
+}
+
+/// Everything that is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn taken(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_problem_is_logged_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let fixture = Fixture::new();
+        assert_eq!(log.taken(), "");
+        fixture.now("secret.yaml", &secret("canary-6071").replace("stringData", "stringdata"));
+        let first = log.taken();
+        assert_eq!(first.matches("ERROR").count(), 1, "{first}");
+        let path = fixture.path("secret.yaml");
+        for part in ["is not a known field; did you mean \\\"stringData\\\"?", "line=5", "object=\"Secret team/s\"", "field=\"stringdata\"", &format!("file={}", path.display())] {
+            assert!(first.contains(&part.replace('\\', "")), "{part}: {first}");
+        }
+        assert!(!first.contains("canary"));
+        fixture.directory.reload();
+        assert_eq!(log.taken(), "");
+        fixture.now("secret.yaml", &secret("second"));
+        assert!(log.taken().contains("problems in manifests are gone"));
+        fixture.gone("secret.yaml");
+        assert!(log.taken().contains("WARN"));
+    });
+}
+
+#[test]
+fn a_change_is_noticed() {
+    let fixture = Fixture::new();
+    let _watch = fixture.directory.watch().unwrap();
+    fixture.put("secret.yaml", &secret("second"));
+    fixture.becomes("one", "second");
+    // As editors do it.
+    fixture.put(".secret.yaml.swp", &secret("third"));
+    fs::rename(fixture.path(".secret.yaml.swp"), fixture.path("secret.yaml")).unwrap();
+    fixture.becomes("one", "third");
+    // In a folder that comes with it, and then again in that.
+    fixture.put("deep/er/two.yaml", &connector("two", "https://two.example"));
+    fixture.becomes("two", "third");
+    fixture.put("deep/er/three.yaml", &connector("three", "https://three.example"));
+    fixture.becomes("three", "third");
+    fs::remove_dir_all(fixture.path("deep")).unwrap();
+    fixture.becomes("three", "none");
+    fs::remove_file(fixture.path("secret.yaml")).unwrap();
+    fixture.becomes("one", "SecretNotFound: Secret \"team/s\", named by spec.auth.secretRef, does not exist");
+}
+
+#[test]
+fn a_volume_that_swaps_links_is_followed() {
+    let fixture = Fixture::new();
+    fs::remove_file(fixture.path("secret.yaml")).unwrap();
+    // As the kubelet lays out a ConfigMap or Secret, here outside of the directory.
+    let volume = tempfile::tempdir().unwrap();
+    let volume = volume.path();
+    let write = |version: &str, token: &str| {
+        put(&volume.join(version).join("secret.yaml"), &secret(token));
+        symlink(version, volume.join("..new")).unwrap();
+        fs::rename(volume.join("..new"), volume.join("..data")).unwrap();
+    };
+    write("..v1", "one");
+    symlink("..data/secret.yaml", volume.join("secret.yaml")).unwrap();
+    symlink(volume.join("secret.yaml"), fixture.path("secret.yaml")).unwrap();
+    let _watch = fixture.directory.watch().unwrap();
+    fixture.becomes("one", "one");
+    write("..v2", "two");
+    fixture.becomes("one", "two");
+    fs::remove_dir_all(volume.join("..v1")).unwrap();
+    write("..v3", "three");
+    fixture.becomes("one", "three");
+}
+
+#[test]
+fn values_in_files_are_followed() {
+    let fixture = Fixture::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    put(&elsewhere.path().join("token"), "one\n");
+    let from = |folder: &str| secret("").replace("namespace: team}", &format!("namespace: team, annotations: {{standalone.connectors.alauda.io/data-from: '{folder}'}}}}")).replace("stringData: {token: ''}\n", "");
+    let _watch = fixture.directory.watch().unwrap();
+    fixture.put("secret.yaml", &from(&elsewhere.path().display().to_string()));
+    fixture.becomes("one", "one");
+    put(&elsewhere.path().join("token"), "two");
+    fixture.becomes("one", "two");
+    // A folder that comes after the manifest that names it.
+    fixture.put("secret.yaml", &from(".values"));
+    fixture.put(".values/token", "three\r\n");
+    fixture.becomes("one", "three");
+    put(&fixture.path("new"), "four");
+    fs::rename(fixture.path("new"), fixture.path(".values/token")).unwrap();
+    fixture.becomes("one", "four");
+    fs::remove_file(fixture.path(".values/token")).unwrap();
+    let broken = fixture.directory.wait_until(Instant::now() + Duration::from_secs(10), |directory| directory.status().broken == 1);
+    assert!(broken && fixture.state("one") == "four");
+}
+
+#[test]
+fn a_file_that_is_emptied_is_waited_for() {
+    let fixture = Fixture::new();
+    fs::File::create(fixture.path("secret.yaml")).unwrap();
+    fixture.directory.reload();
+    assert_eq!(fixture.state("one"), "first");
+    // One that stays empty is meant to be.
+    let _watch = fixture.directory.watch().unwrap();
+    fixture.becomes("one", "SecretNotFound: Secret \"team/s\", named by spec.auth.secretRef, does not exist");
+}
+
+#[test]
+fn a_directory_that_disappears_takes_nothing_away() {
+    let fixture = Fixture::new();
+    fs::rename(fixture.dir.path(), fixture.dir.path().with_extension("moved")).unwrap();
+    fixture.directory.reload();
+    assert_eq!((fixture.state("one").as_str(), fixture.directory.status().broken), ("first", 1));
+    fs::rename(fixture.dir.path().with_extension("moved"), fixture.dir.path()).unwrap();
+    fixture.now("secret.yaml", &secret("second"));
+    assert_eq!((fixture.state("one").as_str(), fixture.directory.status().broken), ("second", 0));
+}
+
+#[test]
+fn whoever_reads_while_a_secret_is_rotated_sees_one_of_its_values() {
+    let fixture = Fixture::with(&[("class.yaml", CLASS), ("one.yaml", &connector("one", "https://one.example")), ("v/token", "token-0")]);
+    let manifest = secret("").replace("namespace: team}", "namespace: team, annotations: {standalone.connectors.alauda.io/data-from: v}}").replace("stringData: {token: ''}\n", "");
+    fixture.now("secret.yaml", &manifest);
+    let _watch = fixture.directory.watch().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let state = fixture.state("one");
+                assert!(state.starts_with("token-") && state[6..].parse::<u32>().is_ok(), "{state}");
+                std::thread::yield_now();
+            }
+        });
+        for round in 1..=100 {
+            // In place and by rename; the former leaves the file empty for a moment.
+            let token = format!("token-{round}");
+            match round % 2 {
+                0 => put(&fixture.path("v/token"), &token),
+                _ => {
+                    put(&fixture.path("v/.token"), &token);
+                    fs::rename(fixture.path("v/.token"), fixture.path("v/token")).unwrap();
+                }
+            }
+            if round % 10 == 0 {
+                fixture.becomes("one", &token);
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        reader.join().unwrap();
+    });
+    assert_eq!(fixture.state("one"), "token-100");
+}
