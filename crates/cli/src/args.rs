@@ -120,6 +120,9 @@ pub(crate) struct ProxyArgs {
     /// How many cores to use [default: all]
     #[arg(long, env = "CONNECTORS_CORES", value_name = "COUNT")]
     pub(crate) cores: Option<std::num::NonZeroUsize>,
+    /// How many requests may use one Connector at once; more get 503
+    #[arg(long, env = "CONNECTORS_MAX_REQUESTS_PER_CONNECTOR", default_value_t = 1024, value_name = "COUNT")]
+    pub(crate) max_requests_per_connector: u32,
     /// How long an accepted token is believed without checking again
     #[arg(long, env = "CONNECTORS_TOKEN_ACCEPTED_FOR", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) token_accepted_for: Duration,
@@ -160,6 +163,7 @@ impl ProxyArgs {
             cluster_domain: "cluster.local".into(),
             audience: vec![DEFAULT_AUDIENCE.into()],
             cores: None,
+            max_requests_per_connector: 1024,
             token_accepted_for: Duration::from_secs(10),
             token_refused_for: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(5),
@@ -202,8 +206,14 @@ pub(crate) struct DemoArgs {
 Exit status: 0 without errors (warnings don't count), 1 with errors.")]
 pub(crate) struct CheckArgs {
     /// The directory of manifests
-    #[arg(env = "CONNECTORS_DIR", value_name = "DIR")]
-    pub(crate) dir: PathBuf,
+    #[arg(env = "CONNECTORS_DIR", value_name = "DIR", required_unless_present = "dir_option")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The same
+    #[arg(id = "dir_option", long = "dir", env = "CONNECTORS_DIR", hide = true, value_name = "DIR")]
+    pub(crate) dir_option: Option<PathBuf>,
+    /// The state folder, which is no part of the manifests
+    #[arg(long, env = "CONNECTORS_STATE", value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) system: System,
 }

@@ -243,7 +243,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
-    use crate::{Injection, Resolver, TrustRoots};
+    use crate::{InFlight, Injection, Resolver, TrustRoots};
 
     /// Allows the names listed; anything else is refused.
     struct Allow(&'static [&'static str]);
@@ -284,6 +284,7 @@ mod tests {
                 extensions: extensions.iter().map(|text| Address::parse(text).unwrap()).collect(),
                 injection: Injection::Nothing,
                 trust: TrustRoots::default(),
+                in_flight: InFlight::default(),
             })
         };
         Snapshot::new(

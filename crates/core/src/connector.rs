@@ -1,6 +1,6 @@
 //! A Connector, resolved: everything the data path needs of it, computed when it changes and not when it is used.
 
-use crate::{Address, ConnectorRef, Origin, RequestPath, SecretValue, TrustRoots};
+use crate::{Address, ConnectorRef, InFlight, Origin, RequestPath, SecretValue, TrustRoots};
 
 /// One tool, ready to be proxied to.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Connector {
     pub injection: Injection,
     /// CAs for its upstream TLS, beyond the system's.
     pub trust: TrustRoots,
+    /// The requests that use it now. A Connector that changes begins anew.
+    pub in_flight: InFlight,
 }
 
 /// The form of the proxy address in `status.proxy.httpAddress`; the proxy itself answers both.

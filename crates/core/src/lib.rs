@@ -9,6 +9,7 @@ mod authorize;
 mod caller;
 mod connector;
 mod flags;
+mod in_flight;
 mod name;
 mod origin;
 mod path;
@@ -23,6 +24,7 @@ pub use authorize::{
 pub use caller::{Caller, Pod, ServiceAccount};
 pub use connector::{Connector, Credential, InjectedHeader, Injection, Resolver, Unready};
 pub use flags::{Flags, UnknownFlag};
+pub use in_flight::{Entered, InFlight};
 pub use name::{ConnectorRef, NameError};
 pub use origin::{Host, HostError, Origin, Scheme};
 pub use path::{PathError, PathPrefix, RequestPath};

@@ -1,6 +1,6 @@
 //! From manifests to what the data path reads.
 
-use connectors_core::{self as core, Address, AddressError, ConnectorRef, Injection, NameError, Resolver, TrustRoots, Unready};
+use connectors_core::{self as core, Address, AddressError, ConnectorRef, InFlight, Injection, NameError, Resolver, TrustRoots, Unready};
 use connectors_credentials::{PrepareError, basic, bearer};
 
 use crate::secret::{BASIC_AUTH, BEARER_TOKEN, required_keys};
@@ -35,6 +35,7 @@ pub fn lower(connector: &Connector, class: Option<&CheckedClass>, secrets: &dyn 
         address,
         injection: injection(connector, class, secrets).unwrap_or_else(Injection::Unready),
         trust: trust(connector, secrets, system),
+        in_flight: InFlight::default(),
     })
 }
 

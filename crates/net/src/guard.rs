@@ -193,7 +193,9 @@ mod tests {
     #[test]
     fn the_operator_is_told_class_and_setting() {
         let host = Host::parse("git.example").unwrap();
-        for (reach, expect) in [(Reach::Target, "169.254.169.254, a cloud's metadata address"), (Reach::Elsewhere, "169.254.169.254 is a cloud's metadata address")] {
+        for (reach, expect) in
+            [(Reach::Target, "169.254.169.254, a cloud's metadata address"), (Reach::Elsewhere, "169.254.169.254 is a cloud's metadata address")]
+        {
             let text = Guard::default().check(&host, "169.254.169.254".parse().unwrap(), reach).unwrap_err().to_string();
             assert!(text.contains(expect) && text.contains("--allow-address"), "{text}");
         }

@@ -160,10 +160,8 @@ mod tests {
         run(async {
             let (ca, config) = tool();
             let (accepted, caller) = pair().await;
-            let (caller, proxy) = tokio::join!(
-                tls_client(caller, "tool.example", [ca], &[b"h2"]),
-                intercept(Stream::plain(accepted), Bytes::new(), config, DEADLINE)
-            );
+            let (caller, proxy) =
+                tokio::join!(tls_client(caller, "tool.example", [ca], &[b"h2"]), intercept(Stream::plain(accepted), Bytes::new(), config, DEADLINE));
             assert!(caller.is_err());
             assert!(matches!(proxy, Err(InterceptError::Handshake(_))), "{proxy:?}");
         });

@@ -185,8 +185,8 @@ mod tests {
         let ca = TestCa::new();
         let config = ClientTls::with_system_roots(rustls::RootCertStore::empty()).config(&ca.trust()).unwrap();
         let (accepted, connected) = pair().await;
-        let (tool, proxy) =
-            tokio::join!(TlsAcceptor::from(ca.server("tool.example")).accept(accepted), tls::handshake(config, &Host::parse("tool.example").unwrap(), connected));
+        let host = Host::parse("tool.example").unwrap();
+        let (tool, proxy) = tokio::join!(TlsAcceptor::from(ca.server("tool.example")).accept(accepted), tls::handshake(config, &host, connected));
         (proxy.unwrap(), tool.unwrap())
     }
 

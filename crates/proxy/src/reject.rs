@@ -48,6 +48,8 @@ pub(crate) enum Reject {
     AuthorizationUnavailable(String),
     /// Forward requests to anything but targets are switched off.
     NotATarget,
+    /// As many requests use the Connector as may.
+    Busy(ConnectorRef),
     /// The Connector can't be used now.
     NotReady(ConnectorRef, Unready),
     /// The tool couldn't be reached.
@@ -75,11 +77,14 @@ pub(crate) struct Refusal {
     /// For the operator.
     pub(crate) detail: Option<String>,
     /// Headers that the status asks for.
-    challenges: &'static [(&'static str, &'static str)],
+    fields: &'static [(&'static str, &'static str)],
 }
 
 const CHALLENGE: &[(&str, &str)] = &[("WWW-Authenticate", "Basic realm=\"connectors\""), ("WWW-Authenticate", "Bearer realm=\"connectors\"")];
 const PROXY_CHALLENGE: &[(&str, &str)] = &[("Proxy-Authenticate", "Basic realm=\"connectors\"")];
+
+/// Requests come and go quickly; in a second there is room most of the time.
+const RETRY: &[(&str, &str)] = &[("Retry-After", "1")];
 
 const FORMS: &str = "this proxy answers to: http://c-<name>.<namespace>.svc[.cluster.local]/… (reverse, by host), \
      /namespaces/<namespace>/connectors/<name>/… (reverse, by path), absolute URLs and CONNECT with Proxy-Authorization \
@@ -103,7 +108,7 @@ impl Reject {
 
     /// Status, reason and texts.
     pub(crate) fn refusal(self) -> Refusal {
-        let refusal = |status, reason, message: String| Refusal { status, reason, message, detail: None, challenges: &[] };
+        let refusal = |status, reason, message: String| Refusal { status, reason, message, detail: None, fields: &[] };
         let with_detail = |status, reason, message: &str, detail: String| Refusal { detail: Some(detail), ..refusal(status, reason, message.to_owned()) };
         match self {
             Self::Head(error) => refusal(error.status(), head_reason(error), format!("{error} ({})", error.rfc())),
@@ -118,22 +123,25 @@ impl Reject {
             Self::ConnectPlain => refusal(400, "TLSRequired", "only TLS is accepted inside a CONNECT".into()),
             Self::NoAuthority(detail) => with_detail(503, "InterceptionUnavailable", "CONNECT can't be answered now", detail),
             Self::Unauthorized(error) => {
-                Refusal { challenges: CHALLENGE, ..refusal(401, "Unauthorized", format!("{error}; send a service account token: {TOKEN}")) }
+                Refusal { fields: CHALLENGE, ..refusal(401, "Unauthorized", format!("{error}; send a service account token: {TOKEN}")) }
             }
             Self::ProxyUnauthorized(error) => {
-                Refusal { challenges: PROXY_CHALLENGE, ..refusal(407, "ProxyAuthenticationRequired", format!("{error}; {PROXY_TOKEN}")) }
+                Refusal { fields: PROXY_CHALLENGE, ..refusal(407, "ProxyAuthenticationRequired", format!("{error}; {PROXY_TOKEN}")) }
             }
             Self::TokenRefused { proxy: true, why } => {
-                Refusal { challenges: PROXY_CHALLENGE, ..with_detail(407, "ProxyAuthenticationRequired", "the token was refused", why.to_owned()) }
+                Refusal { fields: PROXY_CHALLENGE, ..with_detail(407, "ProxyAuthenticationRequired", "the token was refused", why.to_owned()) }
             }
             Self::TokenRefused { proxy: false, why } => {
-                Refusal { challenges: CHALLENGE, ..with_detail(401, "Unauthorized", "the token was refused", why.to_owned()) }
+                Refusal { fields: CHALLENGE, ..with_detail(401, "Unauthorized", "the token was refused", why.to_owned()) }
             }
             Self::AuthenticationUnavailable(detail) => with_detail(503, "AuthenticationUnavailable", "the token can't be checked now", detail),
             Self::Forbidden(name) => refusal(403, "Forbidden", format!("no permission to use Connector {name}")),
             Self::NotFound(name) => refusal(404, "ConnectorNotFound", format!("Connector {name} does not exist")),
             Self::AuthorizationUnavailable(detail) => with_detail(503, "AuthorizationUnavailable", "the permission can't be checked now", detail),
             Self::NotATarget => refusal(403, "NotATarget", "the URL is under no address of the Connectors named, and other URLs are not forwarded here".into()),
+            Self::Busy(name) => {
+                Refusal { fields: RETRY, ..refusal(503, "TooManyRequests", format!("too many requests use Connector {name} at once; try again")) }
+            }
             Self::NotReady(name, unready) => refusal(502, unready.reason(), format!("Connector {name} can't be used: {unready}")),
             Self::Dial(error) => dial(&error),
             Self::NoAnswer(error) => with_detail(502, "UpstreamClosed", "the tool closed the connection before it answered", error.to_string()),
@@ -175,7 +183,7 @@ fn target(error: TargetError) -> Refusal {
         | TargetError::ConnectPort
         | TargetError::Asterisk => (400, "BadRequest", message),
     };
-    Refusal { status, reason, message, detail: None, challenges: &[] }
+    Refusal { status, reason, message, detail: None, fields: &[] }
 }
 
 fn dial(error: &DialError) -> Refusal {
@@ -186,7 +194,7 @@ fn dial(error: &DialError) -> Refusal {
         DialError::Tls(_) => (502, "UpstreamTLSFailed", "the TLS connection to the tool failed"),
         DialError::Timeout(_) => (504, "UpstreamTimeout", "the tool can't be reached in time"),
     };
-    Refusal { status, reason, message: message.to_owned(), detail: Some(chain(error)), challenges: &[] }
+    Refusal { status, reason, message: message.to_owned(), detail: Some(chain(error)), fields: &[] }
 }
 
 /// An error and its sources, for the operator.
@@ -212,7 +220,7 @@ impl Refusal {
         // Everything written here is our own text, which the writer's checks can't refuse; if one did, the answer would stop short and the connection close.
         let Ok(mut head) = HeadWriter::response(out, self.status, reason_phrase(self.status).as_bytes()) else { return };
         let own = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("X-Connectors-Error", self.reason)];
-        for (name, value) in own.iter().chain(self.challenges) {
+        for (name, value) in own.iter().chain(self.fields) {
             if head.field(name, value.as_bytes()).is_err() {
                 return;
             }

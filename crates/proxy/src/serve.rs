@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connectors_core::{
-    Aim, Aimed, Caller, Credential, Granted, Origin, Permit, RequestPath, SecretValue, TrustRoots, Unauthenticated, authorize, authorize_connect,
+    Aim, Aimed, Caller, Credential, Entered, Granted, Origin, Permit, RequestPath, SecretValue, TrustRoots, Unauthenticated, authorize, authorize_connect,
 };
 use connectors_http1::{Framing, RequestHead};
 use connectors_net::{Reach, Stream};
@@ -135,6 +135,7 @@ impl Call<'_> {
         record.used(permit.connector());
         record.aim(Mode::Reverse, address.origin().authority(), reverse.path.path());
         record.without(&token);
+        let _entered = self.enter(&permit)?;
         let credential = credential(&permit)?;
         let outgoing = Outgoing { prefix: Some(address.prefix()), ..self.outgoing(address.origin(), reverse.path, &token, credential, true) };
         let mapping = Some(Mapping { address, base: reverse.base, scheme: self.scheme() });
@@ -152,6 +153,7 @@ impl Call<'_> {
         match granted {
             Granted::Target(permit) => {
                 record.used(permit.connector());
+                let _entered = self.enter(&permit)?;
                 let outgoing = self.outgoing(&forward.origin, forward.path, &credentials.token, credential(&permit)?, true);
                 self.exchange(outgoing, None, &permit.connector().trust, Reach::Target).run(record).await
             }
@@ -198,6 +200,12 @@ impl Call<'_> {
             Err(Unauthenticated::Refused(why)) => Err(Reject::TokenRefused { proxy, why }),
             Err(Unauthenticated::Unavailable(why)) => Err(Reject::AuthenticationUnavailable(why)),
         }
+    }
+
+    /// Takes one of the Connector's places.
+    fn enter<'p>(&self, permit: &'p Permit) -> Result<Entered<'p>, Reject> {
+        let connector = permit.connector();
+        connector.in_flight.enter(self.worker.settings.max_requests_per_connector).ok_or_else(|| Reject::Busy(connector.name.clone()))
     }
 
     fn outgoing<'o>(

@@ -19,6 +19,8 @@ pub struct Settings {
     pub accepted_for: Duration,
     /// How long a refused token may be disbelieved without asking again.
     pub refused_for: Duration,
+    /// Requests that may use one Connector at once; more get 503.
+    pub max_requests_per_connector: u32,
     /// Bounds on one message head.
     pub head: HeadLimits,
     /// From a request's first byte to the end of its head.
@@ -47,6 +49,7 @@ impl Default for Settings {
             non_target: NonTarget::Forward,
             accepted_for: Duration::from_secs(10),
             refused_for: Duration::from_secs(2),
+            max_requests_per_connector: 1024,
             head: HeadLimits::default(),
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(5 * 60),

@@ -248,3 +248,29 @@ fn when_nobody_can_say_who_calls_the_answer_is_no() {
     is_status(&get("late"), 503, "AuthenticationUnavailable");
     assert_eq!(get("builder").status, 200, "what is cached is good for its short life");
 }
+
+#[test]
+fn more_requests_than_a_connector_may_have_at_once_are_503_with_retry_after() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let tool = Tool::answering(move |_| {
+        wait.lock().unwrap().recv().unwrap();
+        b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()
+    });
+    let proxy = Proxy::build()
+        .basic("team/git", &tool.url(), "bot", "canary-password")
+        .allow("builder", "team/git")
+        .settings(|settings| settings.max_requests_per_connector = 1)
+        .start();
+    let request = format!("GET / HTTP/1.1\r\nHost: c-git.team.svc\r\n{}\r\n\r\n", bearer("builder"));
+    let mut first = proxy.client();
+    first.write(&request);
+    connectors_testkit::wait_for("the first request to reach the tool", || tool.seen().len() == 1);
+    let answer = proxy.client().send(&request);
+    is_status(&answer, 503, "TooManyRequests");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    release.send(()).unwrap();
+    assert_eq!(first.answer("GET").status, 204);
+    release.send(()).unwrap();
+    assert_eq!(proxy.client().send(&request).status, 204);
+}

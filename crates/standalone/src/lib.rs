@@ -1,4 +1,23 @@
 //! A directory of manifests as a source of snapshots; local tokens; local RBAC.
+//!
+//! The manifests are those one would `kubectl apply`: ConnectorClass, Connector, Secret, ServiceAccount, Namespace, roles and their
+//! bindings, and the ConfigMap with the feature flags. [`check`] tells everything that is wrong with a directory at once. A
+//! [`Directory`] has what is right in force and follows changes:
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use connectors_standalone::{Directory, Options};
+//!
+//! let directory = Directory::open("manifests", Options::default())?;
+//! let (snapshot, rbac) = (directory.snapshot(), directory.rbac()); // for the data path and for `policy::Policy`
+//! let watch = directory.watch()?; // until it is dropped
+//! # drop((snapshot, rbac, watch));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! From text to decision, a file goes through `yaml` (a tree in which everything has its place), `manifest` (checked objects),
+//! `folder` (what of which file is in force) and `world` (objects put together).
 
 mod check;
 mod directory;
@@ -7,9 +26,9 @@ mod manifest;
 pub mod objects;
 pub mod policy;
 pub mod rbac;
+mod report;
 pub mod state;
 pub mod token;
-mod report;
 mod watch;
 mod world;
 mod yaml;

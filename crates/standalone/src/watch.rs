@@ -161,7 +161,8 @@ impl Notifications {
     /// Watches these directories and no others. Returns whether any is new.
     fn follow(&mut self, directories: Vec<PathBuf>) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
-        let wanted: HashMap<PathBuf, (u64, u64)> = directories.into_iter().filter_map(|path| Some((identity(&path)?, path))).map(|(id, path)| (path, id)).collect();
+        // Resolved, or else one directory by two names would be one watch that either name ends.
+        let wanted: HashMap<PathBuf, (u64, u64)> = directories.iter().filter_map(|path| Some((path.canonicalize().ok()?, identity(path)?))).collect();
         for path in self.watched.extract_if(|path, identity| wanted.get(path) != Some(identity)).map(|(path, _)| path) {
             // It is gone already if the directory is.
             let _ = watcher.unwatch(&path);

@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connectors_core::{
-    Address, Answer, Authenticator, Authorizer, Caller, Connector, ConnectorRef, Flags, Identity, Injection, Resolver, SecretValue, Snapshot, TrustRoots,
-    Unauthenticated, Undecided, Unready,
+    Address, Answer, Authenticator, Authorizer, Caller, Connector, ConnectorRef, Flags, Identity, InFlight, Injection, Resolver, SecretValue, Snapshot,
+    TrustRoots, Unauthenticated, Undecided, Unready,
 };
 use connectors_net::{Authority, Cidr, ClientTls, Dialer, Drain, Guard, Listeners};
 use connectors_proxy::{Observer, Running, Settings, Shared, start};
@@ -215,6 +215,7 @@ impl Builder {
             extensions: Vec::new(),
             injection,
             trust: TrustRoots::default(),
+            in_flight: InFlight::default(),
         });
         self
     }

@@ -171,10 +171,14 @@ fn localhost_of_a_connector_is_this_machine_whatever_dns_says() {
 fn names_of_connectors_do_not_lead_to_loopback_or_metadata() {
     run(async {
         for (ip, class) in [("127.0.0.1", AddressClass::Loopback), ("169.254.169.254", AddressClass::Metadata)] {
-            let dialer = dialer(&[], DEADLINE, Answers::new(&[match class {
-                AddressClass::Loopback => &["127.0.0.1"],
-                _ => &["169.254.169.254"],
-            }]));
+            let dialer = dialer(
+                &[],
+                DEADLINE,
+                Answers::new(&[match class {
+                    AddressClass::Loopback => &["127.0.0.1"],
+                    _ => &["169.254.169.254"],
+                }]),
+            );
             let error = dialer.connect(&origin(Scheme::Http, "git.example", 80), &TrustRoots::default(), Reach::Target).await.unwrap_err();
             let DialError::Denied(AddressDenied::Target { address, class: found }) = error else { panic!("{error:?}") };
             assert_eq!((address.to_string().as_str(), found), (ip, class));
