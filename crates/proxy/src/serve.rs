@@ -53,6 +53,11 @@ pub(crate) fn inside<'a>(worker: &'a Rc<Worker>, wire: &'a Wire, peer: SocketAdd
 async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: SocketAddr, tunnel: Option<&Tunnel>) -> Option<Tunnel> {
     let mut head = RequestHead::new();
     loop {
+        if !next_request(worker, wire).await {
+            return None;
+        }
+        // From its first byte on, a request is one that stopping waits for.
+        let _busy = worker.drain.busy();
         match read_head(worker, wire, &mut head).await {
             Ok(true) => {}
             Ok(false) => return None,
@@ -61,7 +66,6 @@ async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: SocketAddr, tunnel: Op
                 return None;
             }
         }
-        let _busy = worker.drain.busy();
         let mut record = Record::start(peer, &head, observe::trace_of(&head).unwrap_or_else(|| worker.traces.make()));
         worker.observer.begin();
         let next = match handle(worker, wire, &head, peer, tunnel, &mut record).await {
@@ -233,21 +237,22 @@ fn credential(permit: &Permit) -> Result<Option<&Credential>, Reject> {
     connectors_credentials::credential(permit).map_err(|unready| Reject::NotReady(permit.connector().name.clone(), unready.clone()))
 }
 
-/// Waits for a whole head. `false`: the caller is done, or the proxy is.
+/// Waits for the first bytes of a request. `false`: the caller is done, or the proxy is.
+async fn next_request(worker: &Worker, wire: &Wire) -> bool {
+    if !wire.with_input(<[u8]>::is_empty) {
+        return true;
+    }
+    wire.release_buffer();
+    tokio::select! {
+        biased;
+        () = worker.drain.started() => false,
+        filled = tokio::time::timeout(worker.settings.idle_timeout, wire.fill()) => matches!(filled, Ok(Ok(count)) if count > 0),
+    }
+}
+
+/// Reads a whole head. `false`: the caller went away, or took too long.
 async fn read_head(worker: &Worker, wire: &Wire, head: &mut RequestHead) -> Result<bool, Reject> {
     head.clear();
-    if wire.with_input(<[u8]>::is_empty) {
-        wire.release_buffer();
-        // Between requests the proxy may stop at any time.
-        tokio::select! {
-            biased;
-            () = worker.drain.started() => return Ok(false),
-            filled = tokio::time::timeout(worker.settings.idle_timeout, wire.fill()) => match filled {
-                Ok(Ok(count)) if count > 0 => {}
-                _ => return Ok(false),
-            },
-        }
-    }
     let rest = async {
         loop {
             match wire.with_input(|input| head.parse(input, &worker.settings.head)) {

@@ -191,3 +191,40 @@ fn errors_are_bounded() {
     let many: String = (0..500).map(|n| format!("k{n}: {n}\n")).collect();
     assert_eq!(problems(&format!("map:\n{}", many.replace('k', "  k"))).len(), 50);
 }
+
+/// Whatever is in a file, reading it ends and does so without a panic. The seeds have every construct; what is done to them is always the same.
+#[test]
+fn garbage_is_refused_and_not_stumbled_over() {
+    const ROUNDS: usize = 3_000_000;
+    const SEEDS: [&str; 4] = [
+        "%YAML 1.2\n--- &a !!map\nkey: [x, 'y', \"z\\n\\u0041\", {a: b, ? c : d}]\n? complex\n: - - nested\n  - |+2\n      text\n  - >-\n   folded\n   more\n...\n---\n<<: *a\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, labels: {a: 'b'}}\ndata:\n  k: YWJj # comment\nstringData: &x\n  l: !!str 5\n  m: *x\n",
+        "{\"a\": [1, -2.5e3, true, null, \"\\\"\"],\t\"b\": {}}",
+        "a: é\u{feff}\r\n\tb: \u{85}\n- c\n\0",
+    ];
+    const PIECES: [&str; 24] =
+        ["\n", " ", "\t", ":", "- ", "? ", "[", "]", "{", "}", ",", "&a ", "*a", "!", "|", ">", "'", "\"", "#", "%", "---\n", "...\n", "\\", "\u{2028}é"];
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    for round in 0..ROUNDS {
+        let mut text: Vec<char> = SEEDS[round % SEEDS.len()].chars().collect();
+        for _ in 0..=random(6) {
+            let at = random(text.len() + 1);
+            match random(3) {
+                0 => drop(text.splice(at..at, PIECES[random(PIECES.len())].chars())),
+                1 => drop(text.drain(at..(at + random(8)).min(text.len()))),
+                _ => drop(text.splice(at..(at + 1).min(text.len()), PIECES[random(PIECES.len())].chars())),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        let (documents, _) = parse(&text);
+        for document in &documents {
+            let _ = decode::<Outer>(document);
+        }
+    }
+}
