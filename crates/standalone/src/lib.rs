@@ -56,4 +56,3 @@ impl Default for Options {
         Self { system_namespace: "connectors-system".into(), state: None }
     }
 }
-

@@ -48,14 +48,8 @@ impl Policy {
             return &*caller.username == LOCAL_OWNER;
         }
         let rbac = self.rbac.load();
-        let attributes = Attributes {
-            verb: "get",
-            api_group: GROUP,
-            resource: CONNECTORS,
-            subresource: "",
-            namespace: connector.namespace(),
-            name: connector.name(),
-        };
+        let attributes =
+            Attributes { verb: "get", api_group: GROUP, resource: CONNECTORS, subresource: "", namespace: connector.namespace(), name: connector.name() };
         if !rbac.allows(caller, &attributes) {
             return false;
         }
@@ -87,3 +81,6 @@ impl Authorizer for Policy {
         Answer::Now(Ok(self.allows(flags, caller, connector)))
     }
 }
+
+#[cfg(test)]
+mod tests;

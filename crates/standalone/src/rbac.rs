@@ -53,8 +53,7 @@ struct Grants {
 impl Rbac {
     /// Resolves every binding. Takes time in proportion to what there is, so that a decision doesn't.
     pub fn new(objects: &RbacObjects) -> Self {
-        let roles: HashMap<(&str, &str), Rules> =
-            objects.roles.iter().map(|role| ((&*role.namespace, &*role.name), role.rules.clone().into())).collect();
+        let roles: HashMap<(&str, &str), Rules> = objects.roles.iter().map(|role| ((&*role.namespace, &*role.name), role.rules.clone().into())).collect();
         let cluster_roles: HashMap<&str, Rules> = objects.cluster_roles.iter().map(|role| (&*role.name, role.rules.clone().into())).collect();
         let resolve = |role_ref: &RoleRef, namespace: Option<&str>| {
             if role_ref.api_group != RBAC_GROUP {

@@ -86,14 +86,14 @@ fn a_document_must_be_an_object() {
 
 #[test]
 fn syntax_errors_have_a_place() {
-    assert_eq!(
-        findings(&[("a.yaml", "a: b\n c: d\n")]),
-        ["a.yaml:2:3: error: is not valid YAML: mapping values are not allowed in this context"],
-    );
+    assert_eq!(findings(&[("a.yaml", "a: b\n c: d\n")]), ["a.yaml:2:3: error: is not valid YAML: mapping values are not allowed in this context"],);
     // Documents before it are looked at all the same.
     one(
         "apiVersion: v1\nkind: Namespace\n---\na: [\n",
-        &["a.yaml:1:1: error: Namespace: metadata.name: is required", "a.yaml:5:1: error: is not valid YAML: while parsing a node, did not find expected node content"],
+        &[
+            "a.yaml:1:1: error: Namespace: metadata.name: is required",
+            "a.yaml:5:1: error: is not valid YAML: while parsing a node, did not find expected node content",
+        ],
     );
 }
 
@@ -205,7 +205,11 @@ fn the_slips_of_the_guides() {
         ],
     );
     assert_eq!(
-        findings(&[("class.yaml", CLASS), ("a.yaml", CONNECTOR), ("secret.yaml", &SECRET.replace("kubernetes.io/basic-auth", "cpaas.io/distribution-registry-token"))]),
+        findings(&[
+            ("class.yaml", CLASS),
+            ("a.yaml", CONNECTOR),
+            ("secret.yaml", &SECRET.replace("kubernetes.io/basic-auth", "cpaas.io/distribution-registry-token"))
+        ]),
         [
             "a.yaml:11:5: error: Connector team/repo: spec.auth.secretRef: Secret \"team/repo\" has type \"cpaas.io/distribution-registry-token\", but the auth type wants \"kubernetes.io/basic-auth\""
         ],
@@ -409,7 +413,10 @@ fn the_same_object_twice_names_both_places() {
         findings(&[("a.yaml", account), ("b.yaml", account)]),
         ["b.yaml:1:1: error: ServiceAccount default/s: is defined twice; the other is at a.yaml:1:1"],
     );
-    one("apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: s\n  name: t\n", &["a.yaml:5:3: error: ServiceAccount default/s: metadata.name: occurs twice in its mapping; the first is in line 4"]);
+    one(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: s\n  name: t\n",
+        &["a.yaml:5:3: error: ServiceAccount default/s: metadata.name: occurs twice in its mapping; the first is in line 4"],
+    );
 }
 
 #[test]
@@ -438,18 +445,26 @@ fn values_come_from_files_beside_the_manifest() {
     };
     let all = |folder: &str, more: &[(&str, &str)]| {
         let secret = secret(folder);
-        let files: Vec<(&str, &str)> = [("class.yaml", CLASS), ("a.yaml", CONNECTOR), ("s/secret.yaml", secret.as_str())].into_iter().chain(more.iter().copied()).collect();
+        let files: Vec<(&str, &str)> =
+            [("class.yaml", CLASS), ("a.yaml", CONNECTOR), ("s/secret.yaml", secret.as_str())].into_iter().chain(more.iter().copied()).collect();
         findings(&files)
     };
     // A file of values that is called like a manifest is none.
-    assert_eq!(all("repo", &[("s/repo/username", "u\n"), ("s/repo/password", "p"), ("s/repo/extra.yaml", "a: ["), ("s/repo/.hidden", "")]), Vec::<String>::new());
+    assert_eq!(
+        all("repo", &[("s/repo/username", "u\n"), ("s/repo/password", "p"), ("s/repo/extra.yaml", "a: ["), ("s/repo/.hidden", "")]),
+        Vec::<String>::new()
+    );
     assert_eq!(
         all("repo", &[("s/repo/username", "u")]),
         ["a.yaml:11:5: error: Connector team/repo: spec.auth.secretRef: Secret \"team/repo\" lacks the key \"password\""],
     );
     let about = |folder: &str, message: &str| {
         let place = "s/secret.yaml:7:48: error: Secret team/repo: metadata.annotations[\"standalone.connectors.alauda.io/data-from\"]: ";
-        assert_eq!(all(folder, &[("outside/password", "p"), ("s/file", ""), ("s/odd/a b", ""), ("s/none/.keep", "")]), [format!("{place}{message}")], "{folder}");
+        assert_eq!(
+            all(folder, &[("outside/password", "p"), ("s/file", ""), ("s/odd/a b", ""), ("s/none/.keep", "")]),
+            [format!("{place}{message}")],
+            "{folder}"
+        );
     };
     about("missing", "names a folder that can't be read: missing: No such file or directory (os error 2)");
     about("../..", "must stay within the directory, and ../.. leads out of it; to use a folder elsewhere, give its absolute path");
@@ -465,10 +480,9 @@ fn values_are_not_taken_from_outside_unless_asked_for_by_absolute_path() {
     write(outside.path(), &[("username", "u"), ("password", "p")]);
     let dir = tempfile::tempdir().unwrap();
     let secret = |folder: &str| {
-        SECRET.replace("stringData: {username: u, password: p}\n", "").replace(
-            "namespace: team",
-            &format!("namespace: team, annotations: {{standalone.connectors.alauda.io/data-from: '{folder}'}}"),
-        )
+        SECRET
+            .replace("stringData: {username: u, password: p}\n", "")
+            .replace("namespace: team", &format!("namespace: team, annotations: {{standalone.connectors.alauda.io/data-from: '{folder}'}}"))
     };
     write(dir.path(), &[("class.yaml", CLASS), ("a.yaml", CONNECTOR), ("secret.yaml", &secret(&outside.path().display().to_string())), ("in/username", "u")]);
     assert_eq!(findings_in(dir.path()), Vec::<String>::new());

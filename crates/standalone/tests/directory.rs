@@ -133,7 +133,10 @@ fn may(directory: &Directory, account: &str, name: &str) -> bool {
         return false;
     }
     let caller = Caller { username: account.username().into(), groups: account.groups(), service_account: Some(account), pod: None };
-    rbac.allows(&caller, &Attributes { verb: "get", api_group: "connectors.alauda.io", resource: "connectors", namespace: "team", name, ..Attributes::default() })
+    rbac.allows(
+        &caller,
+        &Attributes { verb: "get", api_group: "connectors.alauda.io", resource: "connectors", namespace: "team", name, ..Attributes::default() },
+    )
 }
 
 #[test]
@@ -203,13 +206,11 @@ fn of_a_file_that_was_never_good_only_unusable_objects_are_there() {
     let sound = connector("one", "https://one.example");
     let file = format!("{CLASS}---\n{}---\n{sound}---\n{}---\n{}", secret("first"), connector("two", "https://two.example").replace("auth:", "atuh:"), RIGHTS);
     let fixture = Fixture::with(&[("all.yaml", &file)]);
-    assert_eq!(
-        fixture.state("one"),
-        "InvalidSpec: manifest: the file that holds it has errors; `connectors check` shows them"
-    );
+    assert_eq!(fixture.state("one"), "InvalidSpec: manifest: the file that holds it has errors; `connectors check` shows them");
     assert_eq!(fixture.state("two"), "InvalidSpec: spec.atuh: is not a known field; did you mean \"auth\"?");
     assert!(!may(&fixture.directory, "builder", "one"));
-    let ready: Vec<String> = fixture.directory.connectors().iter().map(|connector| format!("{:?}", connector.status.as_ref().unwrap().conditions.last())).collect();
+    let ready: Vec<String> =
+        fixture.directory.connectors().iter().map(|connector| format!("{:?}", connector.status.as_ref().unwrap().conditions.last())).collect();
     assert!(ready.iter().all(|ready| ready.contains("False") && ready.contains("InvalidSpec")), "{ready:?}");
 
     fixture.now("all.yaml", &file.replace("atuh:", "auth:"));
@@ -273,7 +274,8 @@ fn a_file_that_yields_gives_back_what_it_let_go() {
     fixture.now("c.yaml", &two.replace("two.example", "c.example"));
     assert_eq!(fixture.directory.status().broken, 2);
     let snapshot = fixture.directory.snapshot().load_full();
-    let addresses: Vec<String> = ["one", "two"].map(|name| snapshot.connector(&ConnectorRef::parse(&format!("team/{name}")).unwrap()).unwrap().address.to_string()).into();
+    let addresses: Vec<String> =
+        ["one", "two"].map(|name| snapshot.connector(&ConnectorRef::parse(&format!("team/{name}")).unwrap()).unwrap().address.to_string()).into();
     assert_eq!(addresses, ["https://one.example", "https://two.example"]);
 }
 
@@ -302,7 +304,9 @@ fn what_can_be_seen_of_connectors_and_classes() {
 
 #[test]
 fn cluster_roles_are_aggregated() {
-    let role = |name: &str, more: &str| format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: {name}, labels: {{{name}: 'true'}}}}\n{more}---\n");
+    let role = |name: &str, more: &str| {
+        format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: {name}, labels: {{{name}: 'true'}}}}\n{more}---\n")
+    };
     let file = [
         role("all", "aggregationRule: {clusterRoleSelectors: [{matchLabels: {some: 'true'}}, {matchExpressions: [{key: all, operator: Exists}]}]}\nrules: [{apiGroups: [''], resources: [pods], verbs: [delete]}]\n"),
         role("some", "aggregationRule: {clusterRoleSelectors: [{matchExpressions: [{key: plain, operator: In, values: ['true']}]}]}\n"),
@@ -364,7 +368,13 @@ fn a_problem_is_logged_once() {
         let first = log.taken();
         assert_eq!(first.matches("ERROR").count(), 1, "{first}");
         let path = fixture.path("secret.yaml");
-        for part in ["is not a known field; did you mean \\\"stringData\\\"?", "line=5", "object=\"Secret team/s\"", "field=\"stringdata\"", &format!("file={}", path.display())] {
+        for part in [
+            "is not a known field; did you mean \\\"stringData\\\"?",
+            "line=5",
+            "object=\"Secret team/s\"",
+            "field=\"stringdata\"",
+            &format!("file={}", path.display()),
+        ] {
             assert!(first.contains(&part.replace('\\', "")), "{part}: {first}");
         }
         assert!(!first.contains("canary"));
@@ -427,7 +437,11 @@ fn values_in_files_are_followed() {
     let fixture = Fixture::new();
     let elsewhere = tempfile::tempdir().unwrap();
     put(&elsewhere.path().join("token"), "one\n");
-    let from = |folder: &str| secret("").replace("namespace: team}", &format!("namespace: team, annotations: {{standalone.connectors.alauda.io/data-from: '{folder}'}}}}")).replace("stringData: {token: ''}\n", "");
+    let from = |folder: &str| {
+        secret("")
+            .replace("namespace: team}", &format!("namespace: team, annotations: {{standalone.connectors.alauda.io/data-from: '{folder}'}}}}"))
+            .replace("stringData: {token: ''}\n", "")
+    };
     let _watch = fixture.directory.watch().unwrap();
     fixture.put("secret.yaml", &from(&elsewhere.path().display().to_string()));
     fixture.becomes("one", "one");
@@ -470,7 +484,9 @@ fn a_directory_that_disappears_takes_nothing_away() {
 #[test]
 fn whoever_reads_while_a_secret_is_rotated_sees_one_of_its_values() {
     let fixture = Fixture::with(&[("class.yaml", CLASS), ("one.yaml", &connector("one", "https://one.example")), ("v/token", "token-0")]);
-    let manifest = secret("").replace("namespace: team}", "namespace: team, annotations: {standalone.connectors.alauda.io/data-from: v}}").replace("stringData: {token: ''}\n", "");
+    let manifest = secret("")
+        .replace("namespace: team}", "namespace: team, annotations: {standalone.connectors.alauda.io/data-from: v}}")
+        .replace("stringData: {token: ''}\n", "");
     fixture.now("secret.yaml", &manifest);
     let _watch = fixture.directory.watch().unwrap();
     let stop = AtomicBool::new(false);

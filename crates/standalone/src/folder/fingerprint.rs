@@ -48,8 +48,7 @@ impl Fingerprint {
     pub(super) fn warning(&self, path: &Path) -> Option<String> {
         const READABLE_BY_OTHERS: u32 = 0o044;
         let mode = self.mode & 0o7777;
-        (mode & READABLE_BY_OTHERS != 0)
-            .then(|| format!("holds a Secret's values, and its mode {mode:04o} lets others read it: chmod 600 {}", path.display()))
+        (mode & READABLE_BY_OTHERS != 0).then(|| format!("holds a Secret's values, and its mode {mode:04o} lets others read it: chmod 600 {}", path.display()))
     }
 }
 

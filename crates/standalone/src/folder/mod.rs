@@ -118,9 +118,8 @@ impl Folder {
     /// The objects in force, in the order of the files.
     pub(crate) fn in_force(&self) -> Vec<Placed<'_>> {
         let good = self.files.iter().filter_map(|(path, file)| Some((path, file.good.as_deref()?)));
-        let mut objects: Vec<Placed<'_>> = good
-            .flat_map(|(path, manifest)| manifest.objects.iter().map(|object| Placed { file: path, object, unusable: None }))
-            .collect();
+        let mut objects: Vec<Placed<'_>> =
+            good.flat_map(|(path, manifest)| manifest.objects.iter().map(|object| Placed { file: path, object, unusable: None })).collect();
         let mut taken: HashSet<&ObjectId> = objects.iter().map(|placed| &placed.object.id).collect();
         for (path, file) in self.files.iter().filter(|(_, file)| file.good.is_none()) {
             for object in file.latest.objects.iter().filter(|object| object.can_be_unusable()) {
@@ -136,9 +135,7 @@ impl Folder {
     pub(crate) fn written(&self) -> Vec<Placed<'_>> {
         let mut taken = HashSet::new();
         let all = self.files.iter().flat_map(|(path, file)| file.latest.objects.iter().map(move |object| (path, object)));
-        all.filter(|(_, object)| taken.insert(&object.id))
-            .map(|(path, object)| Placed { file: path, object, unusable: object.error.clone() })
-            .collect()
+        all.filter(|(_, object)| taken.insert(&object.id)).map(|(path, object)| Placed { file: path, object, unusable: object.error.clone() }).collect()
     }
 
     /// What is wrong with the files, each by itself and by what the others define.

@@ -133,7 +133,10 @@ impl ValueFolders for Values<'_> {
         let mut values = Vec::new();
         for path in files {
             let Some(key) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_key(name)) else {
-                return Err(format!("names a folder with the file {:?}, which can't be a key: use letters, digits, '-', '_' and '.'", path.file_name().unwrap_or_default()));
+                return Err(format!(
+                    "names a folder with the file {:?}, which can't be a key: use letters, digits, '-', '_' and '.'",
+                    path.file_name().unwrap_or_default()
+                ));
             };
             self.digest.write(key.as_bytes());
             if let Some(value) = self.value(&path, root.as_deref())? {

@@ -108,7 +108,8 @@ impl Reader<'_> {
         self.manifest.holds_secrets |= !(data.is_empty() && string_data.is_empty());
         let mut values = BTreeMap::new();
         // As in Kubernetes, stringData outranks data.
-        let sources = data.into_iter().map(|(key, value)| ("data", key, value.0)).chain(string_data.into_iter().map(|(key, value)| ("stringData", key, value.0)));
+        let sources =
+            data.into_iter().map(|(key, value)| ("data", key, value.0)).chain(string_data.into_iter().map(|(key, value)| ("stringData", key, value.0)));
         for (source, key, value) in sources {
             if !is_key(&key) {
                 let field = FieldPath::Key(&FieldPath::Object, source);
@@ -130,8 +131,7 @@ impl Reader<'_> {
             }
         }
         let secret_type = if secret_type.is_empty() { OPAQUE.to_owned() } else { secret_type };
-        let secret =
-            Secret { namespace: metadata.namespace.clone(), name: metadata.name.clone(), secret_type, labels: metadata.labels.clone(), data: values };
+        let secret = Secret { namespace: metadata.namespace.clone(), name: metadata.name.clone(), secret_type, labels: metadata.labels.clone(), data: values };
         (metadata, Content::Secret(Arc::new(secret)))
     }
 
@@ -143,7 +143,11 @@ impl Reader<'_> {
         }
         let places = Places::of(node);
         if metadata.namespace != self.system_namespace {
-            found.warning(&places, "metadata.namespace", format!("is not the system namespace {:?}, so the feature flags in it don't count", self.system_namespace));
+            found.warning(
+                &places,
+                "metadata.namespace",
+                format!("is not the system namespace {:?}, so the feature flags in it don't count", self.system_namespace),
+            );
             return (metadata, Content::Stored);
         }
         let (flags, unknown) = Flags::parse(data.iter().map(|(key, value)| (key.as_str(), value.as_str())));

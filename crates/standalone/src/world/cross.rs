@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use connectors_core::Unready;
-use connectors_crd::{
-    CaProblem, Connector, GROUP, Problem, Secrets as _, Severity, ca_certificates, conditions, did_you_mean, first_error, validate,
-};
+use connectors_crd::{CaProblem, Connector, GROUP, Problem, Secrets as _, Severity, ca_certificates, conditions, did_you_mean, first_error, validate};
 
 use super::{World, ca_finding, finding};
 use crate::folder::Placed;

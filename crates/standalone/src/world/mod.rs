@@ -148,11 +148,8 @@ impl World {
     }
 
     fn resolve(&mut self, objects: &[Placed<'_>], before: Option<&Self>) {
-        let known: HashMap<&ConnectorRef, &Entry> = before
-            .into_iter()
-            .flat_map(|before| &before.connectors)
-            .filter_map(|entry| Some((&entry.resolved.as_ref()?.1.name, entry)))
-            .collect();
+        let known: HashMap<&ConnectorRef, &Entry> =
+            before.into_iter().flat_map(|before| &before.connectors).filter_map(|entry| Some((&entry.resolved.as_ref()?.1.name, entry))).collect();
         for placed in objects {
             let Content::Connector(connector) = &placed.object.content else { continue };
             let mut entry = Entry { connector: connector.clone(), unusable: placed.unusable.clone(), resolved: None };

@@ -189,9 +189,7 @@ fn merge<'a>(source: &Rc<Node<'a>>, into: &mut Mapping<'a>, own: &HashMap<String
             }
             Ok(())
         }
-        Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Mapping(_))) => {
-            items.iter().try_for_each(|item| merge(item, into, own))
-        }
+        Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Mapping(_))) => items.iter().try_for_each(|item| merge(item, into, own)),
         _ => Err(SyntaxError { at: source.at, problem: "must be a mapping or a list of mappings, because its key is <<".into() }),
     }
 }
