@@ -31,7 +31,8 @@ pub enum Holder {
     ServiceAccount {
         /// Which.
         account: ServiceAccount,
-        /// `metadata.uid` of its manifest, if that has one: another account of the same name is then not the holder.
+        /// `metadata.uid` of its manifest. Only carried: an account is known by namespace and name, so one that is taken out and put
+        /// back under the same name has its old tokens again.
         uid: Option<Box<str>>,
         /// The Pod that the token is bound to, in the account's namespace. Pods don't exist locally, so this only counts
         /// for permissions that name a Pod.

@@ -1,5 +1,7 @@
 //! What `check` says: text of files → findings, places and all.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

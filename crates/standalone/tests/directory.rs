@@ -1,5 +1,7 @@
 //! What is in force while the files of a directory change.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -288,6 +290,19 @@ fn what_did_not_change_stays_the_same_object() {
     assert!(Arc::ptr_eq(&before, &get()));
     fixture.now("secret.yaml", &secret("second"));
     assert!(!Arc::ptr_eq(&before, &get()));
+}
+
+#[test]
+fn p15_a_connector_gets_no_secret_and_no_ca_of_another_namespace() {
+    let foreign = secret("canary-6071").replace("namespace: team", "namespace: other");
+    let naming = connector("two", "https://two.example").replace("secretRef: {name: s}", "secretRef: {name: s, namespace: other}");
+    let fixture =
+        Fixture::with(&[("class.yaml", CLASS), ("secret.yaml", &foreign), ("one.yaml", &connector("one", "https://one.example")), ("two.yaml", &naming)]);
+    assert_eq!(fixture.state("one"), "SecretNotFound: Secret \"team/s\", named by spec.auth.secretRef, does not exist");
+    assert!(fixture.state("two").starts_with("InvalidSpec: spec.auth.secretRef.namespace: must be the Connector's own namespace"), "{}", fixture.state("two"));
+    // Nor by way of a Connector that was good before.
+    fixture.now("one.yaml", &naming.replace("two", "one"));
+    assert!(fixture.state("one").starts_with("SecretNotFound"));
 }
 
 #[test]

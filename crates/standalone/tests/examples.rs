@@ -1,5 +1,7 @@
 //! Every folder under `examples/standalone` is right and ready to use.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
 use std::path::{Path, PathBuf};
 
 use connectors_crd::{ConditionStatus, Severity};

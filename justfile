@@ -1,0 +1,19 @@
+# The project's commands. `just` lists them.
+
+_default:
+    @just --list
+
+# Before every commit: format, lints, licences, tidy
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo deny check licenses bans sources
+    cargo xtask tidy
+
+# Everything, with real clients against real servers; or the suites whose name has FILTER in it
+test *FILTER:
+    cargo xtask test {{FILTER}}
+
+# A private Git repository, cloned without its password
+demo *FLAGS:
+    cargo run --release -- demo {{FLAGS}}

@@ -1,0 +1,55 @@
+//! The project's own commands: `cargo xtask tidy`, `cargo xtask tools`, `cargo xtask test`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people: what it does is what it prints")]
+
+mod command;
+mod test;
+mod tidy;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask tidy            What no compiler checks: crate edges, file sizes, links, leftovers
+cargo xtask tools           Install and build what the tests with real tools need
+cargo xtask test [FILTER]   Everything: format, lints, licences, and every test, or the suites whose name has FILTER in it
+
+$CONNECTORS_CACHE           where built tools are kept [default: ~/.cache/connectors]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["tidy"] => tidy::run(root()),
+        ["tools"] => tools::run(root()),
+        ["test"] => test::run(root(), None),
+        ["test", filter] => test::run(root(), Some(filter)),
+        ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Where built tools are kept: outside of the clone, so that a fresh one doesn't build them again.
+fn cache() -> anyhow::Result<PathBuf> {
+    let chosen = std::env::var_os("CONNECTORS_CACHE").map(PathBuf::from);
+    let default = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/connectors"));
+    chosen.or_else(default).ok_or_else(|| anyhow::anyhow!("neither CONNECTORS_CACHE nor HOME is set"))
+}

@@ -1,0 +1,98 @@
+//! A Go toolchain, new enough.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use super::debian;
+use crate::command;
+
+/// A command `go` of at least `version`, such as `1.26.2`: the one on the PATH, or that version's, which comes as a Go module.
+pub(super) fn go(version: &str) -> anyhow::Result<Command> {
+    if let Some(own) = Go::on_path()
+        && own.is_at_least(version)
+    {
+        return Ok(own.command());
+    }
+    debian::install(debian::GO)?;
+    let own = Go::on_path().context("no go on the PATH")?;
+    println!("      fetching Go {version}, since {} is older", own.version);
+    let folder = own.download(version)?;
+    let program = folder.join("bin/go");
+    let mut go = Command::new(&program);
+    go.env("GOROOT", &folder).env("GOTOOLCHAIN", "local");
+    let mut check = Command::new(&program);
+    if !command::succeeds(check.arg("version").env("GOROOT", &folder).env("GOTOOLCHAIN", "local")) {
+        bail!("{} doesn't run", program.display());
+    }
+    Ok(go)
+}
+
+struct Go {
+    version: String,
+}
+
+impl Go {
+    fn on_path() -> Option<Self> {
+        // Debian's Go says `go version go1.19.8 linux/amd64`. A file that asks for a newer one mustn't make it fetch that here.
+        let line = command::output(Command::new("go").arg("version").env("GOTOOLCHAIN", "local").current_dir("/")).ok()?;
+        let version = line.split(' ').nth(2)?.strip_prefix("go")?.to_owned();
+        Some(Self { version })
+    }
+
+    fn is_at_least(&self, version: &str) -> bool {
+        numbers(&self.version) >= numbers(version)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("go");
+        command.env("GOTOOLCHAIN", "local");
+        command
+    }
+
+    /// Fetches a toolchain as the module that newer versions of Go would fetch it as, and checks its sum as they would.
+    fn download(&self, version: &str) -> anyhow::Result<PathBuf> {
+        let platform = match std::env::consts::ARCH {
+            "x86_64" => "linux-amd64",
+            "aarch64" => "linux-arm64",
+            other => bail!("Go {version} is needed; install it (this fetches it only for x86_64 and aarch64, not for {other})"),
+        };
+        let module = format!("golang.org/toolchain@v0.0.1-go{version}.{platform}");
+        let answer =
+            command::output(Command::new("go").args(["mod", "download", "-json", &module]).env("GOFLAGS", "").env("GOTOOLCHAIN", "local").current_dir("/"))?;
+        let answer: Value = serde_json::from_str(&answer).context("go mod download prints no JSON")?;
+        let folder = PathBuf::from(answer["Dir"].as_str().with_context(|| format!("{module} has no folder"))?);
+        // Modules have no executable files.
+        for programs in ["bin".into(), format!("pkg/tool/{}", platform.replace('-', "_"))] {
+            make_executable(&folder.join(programs))?;
+        }
+        Ok(folder)
+    }
+}
+
+fn make_executable(folder: &Path) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        std::fs::set_permissions(entry?.path(), std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+/// `1.26.2` as numbers; what follows them (`rc1`) is left out.
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map(|part| part.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        let check = |own: &str, wanted| Go { version: own.into() }.is_at_least(wanted);
+        assert!(check("1.26.8", "1.26.2") && check("1.26.2", "1.26.2") && check("1.100", "1.26.2") && check("2.0", "1.26.2"));
+        assert!(!check("1.26.1", "1.26.2") && !check("1.26rc1", "1.26.2") && !check("1.9.7", "1.26.2"));
+    }
+}
