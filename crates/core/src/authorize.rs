@@ -148,6 +148,16 @@ pub enum Denied {
     Undecided(#[from] Undecided),
 }
 
+impl Denied {
+    /// Names the first Connector that the caller named, whichever it was about: else the text would tell whose address the URL is under.
+    fn without_details(self, named: &[ConnectorRef]) -> Self {
+        match (self, named.first()) {
+            (Self::Forbidden(_), Some(first)) => Self::Forbidden(first.clone()),
+            (other, _) => other,
+        }
+    }
+}
+
 /// Decides one request.
 ///
 /// Rights are asked by name before the snapshot's answer is used, so that a caller without rights is told the same of a
@@ -163,7 +173,7 @@ pub async fn authorize(snapshot: &Snapshot, caller: &Arc<Caller>, aim: Aim<'_>, 
         }
         Aim::Url { named, origin, path } => match used(snapshot, named, origin, path) {
             Some((connector, target)) => {
-                require(flags, caller, &connector.name, authorizer).await?;
+                require(flags, caller, &connector.name, authorizer).await.map_err(|denied| denied.without_details(named))?;
                 Ok(Granted::Target(Permit { caller: caller.clone(), connector: connector.clone(), target }))
             }
             None => {
@@ -190,7 +200,7 @@ pub async fn authorize_connect(
         require_any(snapshot.flags(), caller, named, authorizer).await?;
         return Ok(Aimed::Elsewhere);
     }
-    require_any(snapshot.flags(), caller, aimed, authorizer).await?;
+    require_any(snapshot.flags(), caller, aimed, authorizer).await.map_err(|denied| denied.without_details(named))?;
     Ok(Aimed::AtTarget)
 }
 
@@ -315,7 +325,7 @@ mod tests {
         let both = ["a/host", "a/team"];
         assert_eq!(url(&both, "https://git.example/team/x", &Allow(&["a/team"])), "a/team at https://git.example/team");
         assert_eq!(url(&both, "https://git.example/teams", &Allow(&["a/host"])), "a/host at https://git.example");
-        assert_eq!(url(&both, "https://git.example/team/x", &Allow(&["a/host"])), "no permission to use Connector a/team");
+        assert_eq!(url(&both, "https://git.example/team/x", &Allow(&["a/host"])), "no permission to use Connector a/host", "which one matched is not said");
         assert_eq!(url(&both, "https://api.example/team", &Allow(&["a/team"])), "a/team at https://api.example/team");
     }
 

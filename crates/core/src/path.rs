@@ -102,16 +102,17 @@ impl PathPrefix {
 const MAX_DECODE_ROUNDS: usize = 4;
 
 fn check_encoded(path: &str) -> Result<(), PathError> {
-    let mut current = decode(path.as_bytes()).ok_or(PathError::Percent)?;
+    let mut current = decode(path.as_bytes(), Stray::Refused).ok_or(PathError::Percent)?;
     for _ in 0..MAX_DECODE_ROUNDS {
         if current.iter().any(|b| b.is_ascii_control()) {
             return Err(PathError::Control);
         }
-        if has_dot_segment(&current) {
+        // Two bytes that begin no UTF-8 but an overlong form of ASCII, such as C0 AE for a dot (RFC 3629 §3).
+        if has_dot_segment(&current) || current.iter().any(|b| matches!(b, 0xc0 | 0xc1)) {
             return Err(PathError::DotSegment);
         }
-        // Later rounds only serve to find what is hidden: a lone `%` is then the character itself.
-        match decode(&current) {
+        // Later rounds only serve to find what is hidden: a stray `%` is then the character itself.
+        match decode(&current, Stray::Kept) {
             Some(next) if next != current => current = next,
             _ => return Ok(()),
         }
@@ -119,16 +120,29 @@ fn check_encoded(path: &str) -> Result<(), PathError> {
     Err(PathError::DotSegment)
 }
 
-/// Percent-decodes. `None` if a `%` isn't followed by two hex digits.
-fn decode(bytes: &[u8]) -> Option<Vec<u8>> {
+/// What becomes of a `%` that isn't followed by two hex digits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stray {
+    Refused,
+    Kept,
+}
+
+/// Percent-decodes once.
+fn decode(bytes: &[u8], stray: Stray) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes.iter();
-    while let Some(&b) = rest.next() {
-        if b == b'%' {
-            let (high, low) = (rest.next()?, rest.next()?);
-            out.push(hex(*high)? << 4 | hex(*low)?);
-        } else {
-            out.push(b);
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let digits = bytes.get(at + 1).and_then(|high| hex(*high)).zip(bytes.get(at + 2).and_then(|low| hex(*low)));
+        match digits {
+            Some((high, low)) if byte == b'%' => {
+                out.push(high << 4 | low);
+                at += 3;
+            }
+            None if byte == b'%' && stray == Stray::Refused => return None,
+            _ => {
+                out.push(byte);
+                at += 1;
+            }
         }
     }
     Some(out)
@@ -138,10 +152,11 @@ fn hex(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|value| value as u8)
 }
 
+/// `;` begins parameters, and once decoded `?` and `#` may begin something else again; blanks are cut off by some file systems.
 fn has_dot_segment(path: &[u8]) -> bool {
     path.split(|b| matches!(b, b'/' | b'\\')).any(|segment| {
-        let name = segment.split(|b| *b == b';').next().unwrap_or(segment);
-        name == b"." || name == b".."
+        let name = segment.split(|b| matches!(b, b';' | b'?' | b'#')).next().unwrap_or(segment);
+        matches!(name.trim_ascii(), b"." | b"..")
     })
 }
 
@@ -208,6 +223,12 @@ mod tests {
             "/%25252e%25252e/",
             "/a/.;/b",
             "/..;",
+            "/%25zz/%252e%252e/x",
+            "/100%25/%252e%252e/x",
+            "/..%3fx",
+            "/a/..%23",
+            "/%c0%ae%c0%ae/x",
+            "/..%20/x",
             "/a/%2e",
             "/a\\..\\b",
         ] {

@@ -237,6 +237,7 @@ async fn connect_any(Allowed { first, mut others }: Allowed) -> Result<(TcpStrea
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the place that connects, to an address that the guard has let through")]
 async fn connect_one(address: SocketAddr) -> Result<TcpStream, ConnectError> {
     let connect = async {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;

@@ -10,11 +10,12 @@ use connectors_core::TrustRoots;
 use connectors_http1::{BodyDecoder, BodyError, Framing, ResponseFraming, ResponseHead, Version};
 use connectors_net::{PoolKey, Reach};
 
-use crate::answer::{self, Coding, Incoming, Mapping};
+use crate::answer::{self, Coding, Incoming};
 use crate::inject::{self, Outgoing};
+use crate::mapping::Mapping;
 use crate::observe::Record;
 use crate::reject::Reject;
-use crate::relay::{RelayError, relay};
+use crate::relay::{Onward, RelayError, relay};
 use crate::wire::Wire;
 use crate::worker::Worker;
 
@@ -32,6 +33,9 @@ pub(crate) struct Exchange<'a> {
     /// Which addresses may be dialled.
     pub(crate) reach: Reach,
 }
+
+/// Far more than any tool sends; a tool that sends them without end would keep the exchange going for ever.
+const MAX_INTERIMS: u32 = 64;
 
 /// What becomes of the caller's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +135,8 @@ impl Exchange<'_> {
         let head = self.outgoing.head;
         let mut body = BodyDecoder::new(head.framing());
         let coding = if head.framing() == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
-        let mut upload = pin!(relay(self.client, &mut body, upstream, coding, request, &progress.body_in));
+        let onward = Onward { coding, keeps: &|line| inject::trailer_stays(&self.outgoing, line) };
+        let mut upload = pin!(relay(self.client, &mut body, upstream, onward, request, &progress.body_in));
         let mut download = pin!(self.download(upstream, repeatable, progress, record));
         let mut watchdog = pin!(stalled(self.client, upstream, self.worker.settings.idle_timeout));
         let mut uploading = true;
@@ -169,20 +174,28 @@ impl Exchange<'_> {
     /// Reads the tool's answer and sends it to the caller.
     async fn download(&self, upstream: &Wire, repeatable: bool, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
         let mut head = ResponseHead::new();
-        loop {
+        let request = self.outgoing.head;
+        let mut interims = 0;
+        let framing = loop {
             self.read_head(upstream, &mut head, repeatable).await?;
+            let framing = head.framing(request.method());
+            let framing = framing.map_err(|error| Reject::BadAnswer("the tool's answer is framed in no valid way", error.to_string()))?;
             if !(100..200).contains(&head.status()) {
-                break;
+                break framing;
             }
             // Upgrade was not passed on, so nobody asked to switch.
             if head.status() == 101 {
                 return Err(Reject::BadAnswer("the tool switched protocols without being asked", String::new()).into());
             }
-            self.interim(&head, progress).await?;
-        }
+            interims += 1;
+            if interims > MAX_INTERIMS {
+                return Err(Reject::BadAnswer("the tool sent too many interim answers", String::new()).into());
+            }
+            if !self.interim(&head, progress).await? {
+                return Ok((After::Abort, false));
+            }
+        };
         record.answered_by_tool(head.status());
-        let request = self.outgoing.head;
-        let framing = head.framing(request.method()).map_err(|error| Reject::BadAnswer("the tool's answer is framed in no valid way", error.to_string()))?;
         // A caller that was never asked for its body may or may not send it.
         let undecided = request.expects_continue() && !progress.continued.get() && !progress.uploaded.get();
         let mut incoming =
@@ -192,7 +205,8 @@ impl Exchange<'_> {
         answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
         let mut body = BodyDecoder::new(framing);
         progress.answered.set(true);
-        let after = match relay(upstream, &mut body, self.client, incoming.coding(), &out, &progress.body_out).await {
+        let onward = Onward { coding: incoming.coding(), keeps: &answer::trailer_stays };
+        let after = match relay(upstream, &mut body, self.client, onward, &out, &progress.body_out).await {
             Ok(()) if incoming.keep_alive => After::KeepAlive,
             Ok(()) => After::Close,
             Err(_) => After::Abort,
@@ -220,21 +234,18 @@ impl Exchange<'_> {
         }
     }
 
-    /// Passes a 1xx on, to those who know what that is (RFC 9110 §15.2).
-    async fn interim(&self, head: &ResponseHead, progress: &Progress) -> Result<(), Failure> {
+    /// Passes a 1xx on, to those who know what that is (RFC 9110 §15.2). `false`: the caller is gone.
+    async fn interim(&self, head: &ResponseHead, progress: &Progress) -> Result<bool, Failure> {
         if head.status() == 100 {
             progress.continued.set(true);
         }
         if self.outgoing.head.version() == Version::Http10 {
-            return Ok(());
+            return Ok(true);
         }
         let incoming = Incoming { request: self.outgoing.head, head, framing: ResponseFraming::None, mapping: self.mapping, keep_alive: true };
         let mut out = Vec::new();
         answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
-        // A caller that is gone shows when the answer is written.
-        let _ = self.client.write_all(&out).await;
-        let _ = self.client.flush().await;
-        Ok(())
+        Ok(self.client.write_all(&out).await.is_ok() && self.client.flush().await.is_ok())
     }
 }
 

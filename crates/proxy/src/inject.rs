@@ -1,11 +1,13 @@
 //! The request as the tool gets it: strip, then apply.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretValue};
-use connectors_http1::{Field, Framing, HeadWriter, RequestHead, WriteError};
+use connectors_http1::{Field, Framing, HeadWriter, Line, RequestHead, WriteError};
 use memchr::memmem;
+use percent_encoding::percent_decode_str;
 
 use crate::identify;
 
@@ -27,6 +29,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) token: &'a SecretValue,
     /// The caller's address.
     pub(crate) client: IpAddr,
+    /// The proxy's host as the caller wrote it in reverse mode; else `None`, which means the URL's own, whatever Host said.
+    pub(crate) client_host: Option<&'a str>,
     /// The scheme that the caller sees.
     pub(crate) client_scheme: &'static str,
 }
@@ -39,7 +43,8 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     let head = outgoing.head;
     let target = request_target(outgoing);
     let mut writer = HeadWriter::request(out, head.method(), &target)?;
-    writer.field("Host", outgoing.origin.authority().as_bytes())?;
+    let authority = outgoing.origin.authority();
+    writer.field("Host", authority.as_bytes())?;
     let mut trailers = false;
     for line in head.lines() {
         if line.field == Field::Te {
@@ -69,8 +74,9 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     let _ = write!(address, "{}", outgoing.client);
     writer.field("X-Forwarded-For", address.as_bytes())?;
     writer.field("X-Forwarded-Proto", outgoing.client_scheme.as_bytes())?;
-    if let Some(host) = head.get(Field::Host).filter(|host| !host.is_empty()) {
-        writer.field("X-Forwarded-Host", host)?;
+    let client_host = outgoing.client_host.unwrap_or(&authority);
+    if !client_host.is_empty() {
+        writer.field("X-Forwarded-Host", client_host.as_bytes())?;
     }
     writer.field("Via", b"1.1 connectors")?;
     writer.end();
@@ -117,6 +123,11 @@ fn stays(outgoing: &Outgoing<'_>, field: Field, name: &str, value: &[u8]) -> boo
     }
 }
 
+/// Whether a trailer of the caller's goes on to the tool.
+pub(crate) fn trailer_stays(outgoing: &Outgoing<'_>, line: &Line<'_>) -> bool {
+    stays(outgoing, line.field, line.name(), line.value)
+}
+
 /// Whether a header of that name, or one that a CGI-like server takes for it, is about to be set.
 fn is_replaced(credential: Option<&Credential>, name: &str) -> bool {
     credential.is_some_and(|credential| credential.headers.iter().any(|header| same_name(&header.name, name)))
@@ -143,8 +154,10 @@ fn request_target(outgoing: &Outgoing<'_>) -> String {
     target.push_str(path);
     if let Some(query) = query {
         target.push('?');
-        if holds_token(query.as_bytes(), outgoing.token) {
-            let kept = query.split('&').filter(|parameter| !holds_token(parameter.as_bytes(), outgoing.token));
+        // Shorter than the token, it can't hold it in any encoding.
+        let holds = |text: &str| text.len() >= outgoing.token.expose().len() && holds_token(&Cow::from(percent_decode_str(text)), outgoing.token);
+        if holds(query) {
+            let kept = query.split('&').filter(|parameter| !holds(parameter));
             for (index, parameter) in kept.enumerate() {
                 if index > 0 {
                     target.push('&');
@@ -186,6 +199,7 @@ mod tests {
             credential,
             token: &token,
             client: "192.0.2.7".parse().unwrap(),
+            client_host: Some("c"),
             client_scheme: "http",
         };
         let mut out = Vec::new();
@@ -279,6 +293,9 @@ mod tests {
                 assert!(!sent.contains(TOKEN) && !sent.contains(&encoded), "{sent}");
                 assert!(sent.starts_with("GET /base/?a=1&b=2 HTTP/1.1\r\n"), "{sent}");
             }
+            let encoded: String = TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let sent = sent(&format!("GET /?a=1&t={encoded}&b=2 HTTP/1.1\r\nHost: c"), at_target, None);
+            assert!(sent.starts_with("GET /base/?a=1&b=2 HTTP/1.1\r\n"), "{sent}");
         }
     }
 }

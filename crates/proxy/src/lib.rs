@@ -3,7 +3,7 @@
 //! A request goes through the files in this order, and [`serve`](mod@serve)'s `handle` reads like the list:
 //! `serve` (a head from the connection) → `target` (where to) → `identify` (who) → `connectors_core::authorize` (whether) →
 //! `connectors_credentials` (with what) → `inject` (the request as the tool gets it) → `forward` and `relay` (both ways) →
-//! `answer` (the answer as the caller gets it) → `observe`. CONNECT takes the side door `intercept` and comes back in.
+//! `answer` and `mapping` (the answer as the caller gets it) → `observe`. CONNECT takes the side door `intercept` and comes back in.
 //! `reject` is the only map from errors to HTTP.
 //!
 //! This crate cannot name kube: it knows Kubernetes only as an [`Authenticator`](connectors_core::Authenticator), an
@@ -14,6 +14,7 @@ mod forward;
 mod identify;
 mod inject;
 mod intercept;
+mod mapping;
 mod observe;
 mod reject;
 mod relay;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use connectors_http1::{BodyDecoder, BodyError, Decoded, Field, HeadWriter, LAST_CHUNK, chunk_head};
+use connectors_http1::{BodyDecoder, BodyError, Decoded, Field, HeadWriter, LAST_CHUNK, Line, chunk_head};
 
 use crate::answer::Coding;
 use crate::wire::Wire;
@@ -18,14 +18,23 @@ pub(crate) enum RelayError {
     Body(BodyError),
 }
 
+/// How a body goes on.
+#[derive(Clone, Copy)]
+pub(crate) struct Onward<'a> {
+    /// How it is framed.
+    pub(crate) coding: Coding,
+    /// Which trailers go along, of those that mean nothing to this hop.
+    pub(crate) keeps: &'a dyn Fn(&Line<'_>) -> bool,
+}
+
 /// Sends `head`, then the body as it arrives, in one write where both are there. Counts the body's bytes.
-pub(crate) async fn relay(from: &Wire, body: &mut BodyDecoder, to: &Wire, coding: Coding, head: &[u8], bytes: &Cell<u64>) -> Result<(), RelayError> {
+pub(crate) async fn relay(from: &Wire, body: &mut BodyDecoder, to: &Wire, onward: Onward<'_>, head: &[u8], bytes: &Cell<u64>) -> Result<(), RelayError> {
     // What still has to go out in front of the next data: at first the head.
     let mut before = head.to_vec();
     loop {
         match from.with_input(|input| body.decode(input)).map_err(RelayError::Body)? {
             Decoded::Data { skip, len } => {
-                let after: &[u8] = match coding {
+                let after: &[u8] = match onward.coding {
                     Coding::Plain => b"",
                     Coding::Chunked => {
                         chunk_head(len as u64, &mut before);
@@ -55,8 +64,8 @@ pub(crate) async fn relay(from: &Wire, body: &mut BodyDecoder, to: &Wire, coding
             }
         }
     }
-    if coding == Coding::Chunked {
-        finish_chunks(body, &mut before);
+    if onward.coding == Coding::Chunked {
+        finish_chunks(body, onward, &mut before);
     }
     if !before.is_empty() {
         to.write_all(&before).await.map_err(|_| RelayError::To)?;
@@ -65,8 +74,8 @@ pub(crate) async fn relay(from: &Wire, body: &mut BodyDecoder, to: &Wire, coding
 }
 
 /// The last chunk and the trailers, without those that mean something to this hop or to our rules.
-fn finish_chunks(body: &BodyDecoder, out: &mut Vec<u8>) {
-    let mut trailers = body.trailers().filter(|line| line.field == Field::Other).peekable();
+fn finish_chunks(body: &BodyDecoder, onward: Onward<'_>, out: &mut Vec<u8>) {
+    let mut trailers = body.trailers().filter(|line| line.field == Field::Other && (onward.keeps)(line)).peekable();
     if trailers.peek().is_none() {
         out.extend_from_slice(LAST_CHUNK);
         return;

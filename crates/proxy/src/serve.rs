@@ -13,11 +13,11 @@ use connectors_core::{
 use connectors_http1::{Framing, RequestHead};
 use connectors_net::{Reach, Stream};
 
-use crate::answer::Mapping;
 use crate::forward::{After, Exchange};
 use crate::identify::{self, ProxyCredentials};
 use crate::inject::Outgoing;
 use crate::intercept::{self, Tunnel};
+use crate::mapping::Mapping;
 use crate::observe::{self, Mode, Record};
 use crate::reject::Reject;
 use crate::settings::NonTarget;
@@ -71,9 +71,10 @@ async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: SocketAddr, tunnel: Op
         let next = match handle(worker, wire, &head, peer, tunnel, &mut record).await {
             Ok(next) => next,
             Err(reject) => {
-                // What is left of a body would be read as the next request.
-                let stays = head.keep_alive() && head.framing() == Framing::None && !reject.ends_connection() && !worker.drain.draining();
-                Next::After(refuse(wire, &head, reject, stays, &mut record).await)
+                // What is left of a body, or what was meant for the inside of a tunnel, would be read as the next request.
+                let stays =
+                    head.keep_alive() && head.framing() == Framing::None && head.method() != "CONNECT" && !reject.ends_connection() && !worker.drain.draining();
+                Next::After(refuse(worker, wire, &head, reject, stays, &mut record).await)
             }
         };
         if let Next::After(After::Abort) = next {
@@ -94,7 +95,8 @@ async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: SocketAddr, tunnel: Op
 
 /// One request, from its head to the end of its answer.
 async fn handle(worker: &Rc<Worker>, wire: &Wire, head: &RequestHead, peer: SocketAddr, tunnel: Option<&Tunnel>, record: &mut Record) -> Result<Next, Reject> {
-    if head.method() == "TRACE" {
+    // Tools differ in whether they look at a method's case, and in what they call it.
+    if ["TRACE", "TRACK"].iter().any(|method| head.method().eq_ignore_ascii_case(method)) {
         return Err(Reject::Trace);
     }
     let call = Call { worker, wire, head, peer, tls: tunnel.is_some() };
@@ -141,8 +143,12 @@ impl Call<'_> {
         record.without(&token);
         let _entered = self.enter(&permit)?;
         let credential = credential(&permit)?;
-        let outgoing = Outgoing { prefix: Some(address.prefix()), ..self.outgoing(address.origin(), reverse.path, &token, credential, true) };
-        let mapping = Some(Mapping { address, base: reverse.base, scheme: self.scheme() });
+        let outgoing = Outgoing {
+            prefix: Some(address.prefix()),
+            client_host: Some(reverse.base.authority),
+            ..self.outgoing(address.origin(), reverse.path, &token, credential, true)
+        };
+        let mapping = Some(Mapping { address, base: reverse.base, scheme: self.scheme(), path: reverse.path.path() });
         self.exchange(outgoing, mapping, &permit.connector().trust, Reach::Target).run(record).await
     }
 
@@ -187,10 +193,9 @@ impl Call<'_> {
         }
         let tunnel = intercept::prepare(worker, origin, credentials)?;
         record.answered_by_proxy(200);
-        let written = self.wire.write_all(b"HTTP/1.1 200 Connection Established\r\n\r\n").await;
-        Ok(match written {
-            Ok(()) => Next::Tunnel(tunnel),
-            Err(_) => Next::After(After::Abort),
+        Ok(match send(worker, self.wire, b"HTTP/1.1 200 Connection Established\r\n\r\n").await {
+            true => Next::Tunnel(tunnel),
+            false => Next::After(After::Abort),
         })
     }
 
@@ -221,7 +226,7 @@ impl Call<'_> {
         at_target: bool,
     ) -> Outgoing<'o> {
         let client = self.peer.ip().to_canonical();
-        Outgoing { head: self.head, origin, prefix: None, path, at_target, credential, token, client, client_scheme: self.scheme() }
+        Outgoing { head: self.head, origin, prefix: None, path, at_target, credential, token, client, client_host: None, client_scheme: self.scheme() }
     }
 
     fn exchange<'o>(&'o self, outgoing: Outgoing<'o>, mapping: Option<Mapping<'o>>, trust: &'o TrustRoots, reach: Reach) -> Exchange<'o> {
@@ -272,22 +277,29 @@ async fn read_head(worker: &Worker, wire: &Wire, head: &mut RequestHead) -> Resu
 }
 
 /// Answers in the tool's place.
-async fn refuse(wire: &Wire, head: &RequestHead, reject: Reject, stays: bool, record: &mut Record) -> After {
+async fn refuse(worker: &Worker, wire: &Wire, head: &RequestHead, reject: Reject, stays: bool, record: &mut Record) -> After {
     let refusal = reject.refusal();
     record.refused(&refusal);
     let mut out = Vec::with_capacity(1024);
     refusal.write(&mut out, head.method(), stays);
-    if wire.write_all(&out).await.is_err() || wire.flush().await.is_err() {
-        return After::Abort;
+    match send(worker, wire, &out).await {
+        false => After::Abort,
+        true if stays => After::KeepAlive,
+        true => After::Close,
     }
-    if stays { After::KeepAlive } else { After::Close }
+}
+
+/// Sends an answer of our own. `false`: the caller is gone, or doesn't read.
+async fn send(worker: &Worker, wire: &Wire, bytes: &[u8]) -> bool {
+    let sent = async { wire.write_all(bytes).await.is_ok() && wire.flush().await.is_ok() };
+    tokio::time::timeout(worker.settings.idle_timeout, sent).await.unwrap_or(false)
 }
 
 /// Answers what is no request, and ends the connection.
 pub(crate) async fn refuse_and_close(worker: &Worker, wire: &Wire, peer: SocketAddr, head: &RequestHead, reject: Reject) {
     let mut record = Record::start(peer, head, worker.traces.make());
     worker.observer.begin();
-    let after = refuse(wire, head, reject, false, &mut record).await;
+    let after = refuse(worker, wire, head, reject, false, &mut record).await;
     worker.observer.finish(&record);
     if after == After::Close {
         linger(wire).await;

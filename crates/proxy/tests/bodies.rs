@@ -206,3 +206,16 @@ fn p28_an_idle_connection_and_a_slow_head_end() {
     slow.write("GET / HTTP/1.1\r\nHost: x\r\nX-Slow");
     assert!(slow.rest().is_empty());
 }
+
+#[test]
+fn p28_a_caller_that_does_not_read_refusals_is_let_go() {
+    let proxy = Proxy::build().settings(|settings| settings.idle_timeout = std::time::Duration::from_millis(300)).start();
+    let mut client = proxy.client();
+    // Far more refusals than the two kernels buffer.
+    let requests = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let end = std::time::Instant::now() + connectors_testkit::DEADLINE;
+    while client.try_write(&requests) {
+        assert!(std::time::Instant::now() < end, "the proxy goes on taking requests whose answers nobody reads");
+    }
+    wait_for("the connection to end", || proxy.metrics().contains("connectors_proxy_active_requests 0"));
+}

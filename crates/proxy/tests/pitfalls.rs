@@ -249,3 +249,76 @@ fn a_change_is_in_force_for_the_next_request_on_the_same_connection() {
     let sent: Vec<String> = tool.seen().iter().map(|seen| seen.header("authorization")[0].to_owned()).collect();
     assert_eq!(sent, ["Bearer canary-old", "Bearer canary-new"]);
 }
+
+#[test]
+fn without_rights_nothing_tells_whose_address_a_url_is_under() {
+    let tool = Tool::echo();
+    let proxy = Proxy::build().basic("other/private", &tool.url(), "bot", "canary-password").intercepting().start();
+    let credentials = proxy_authorization("team/decoy,other/private", "builder");
+    for (there, elsewhere) in
+        [(format!("GET {}/", tool.url()), "GET http://127.0.0.1:1/".to_owned()), (format!("CONNECT {}", tool.address()), "CONNECT 127.0.0.1:1".to_owned())]
+    {
+        let ask = |line: &str| proxy.client().send(format!("{line} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: {credentials}\r\n\r\n"));
+        let (there, elsewhere) = (ask(&there), ask(&elsewhere));
+        assert_eq!((there.status, &there.head, there.text()), (403, &elsewhere.head, elsewhere.text()));
+    }
+}
+
+#[test]
+fn p07_an_interim_answer_with_a_body_is_refused_and_so_are_endless_ones() {
+    for answer in ["HTTP/1.1 103 Early Hints\r\nContent-Length: 44\r\n\r\n".to_owned(), "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100)] {
+        let tool = Tool::answering(move |_| answer.clone().into_bytes());
+        let proxy = Proxy::build().basic("team/git", &tool.url(), "bot", "canary-password").allow("builder", "team/git").start();
+        let mut client = proxy.client();
+        let mut last = client.send(reverse("/", "builder"));
+        while last.status == 103 {
+            last = client.answer("GET");
+        }
+        assert_eq!((last.status, last.reason()), (502, "UpstreamInvalid"));
+    }
+}
+
+#[test]
+fn p26_a_tools_trailers_cannot_speak_for_the_proxy_nor_a_callers_carry_its_token() {
+    let tool = Tool::answering(|_| {
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Connectors-Error: Forbidden\r\nAlt-Svc: h3\r\nX-Fine: 1\r\n\r\n".to_vec()
+    });
+    let proxy = Proxy::build().basic("team/git", &tool.url(), "bot", "canary-password").allow("builder", "team/git").start();
+    let mut client = proxy.client();
+    client.write(reverse("/", "builder").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    let answer = String::from_utf8(client.rest()).unwrap();
+    assert!(answer.ends_with("0\r\nX-Fine: 1\r\n\r\n"), "{answer}");
+    // The tool of this test shows heads and bodies only, so a raw one looks at the trailers.
+    let (seen, shown) = std::sync::mpsc::channel();
+    let raw = Tool::raw(move |stream| {
+        let mut all = Vec::new();
+        let mut chunk = [0; 4096];
+        while !all.ends_with(b"\r\n\r\n") || !String::from_utf8_lossy(&all).contains("\r\n0\r\n") {
+            match std::io::Read::read(stream, &mut chunk) {
+                Ok(count @ 1..) => all.extend_from_slice(&chunk[..count]),
+                _ => break,
+            }
+        }
+        seen.send(String::from_utf8_lossy(&all).into_owned()).unwrap();
+        let _ = std::io::Write::write_all(stream, b"HTTP/1.1 204 No Content\r\n\r\n");
+    });
+    let proxy = Proxy::build().basic("team/git", &raw.url(), "bot", "canary-password").allow("builder", "team/git").start();
+    let mut client = proxy.client();
+    let token = token("builder");
+    client.write(format!("POST / HTTP/1.1\r\nHost: c-git.team.svc\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\nX-Token: {token}\r\n\r\n"));
+    assert_eq!(client.answer("POST").status, 204);
+    let sent = shown.recv().unwrap();
+    assert!(sent.ends_with("0\r\nX-Sum: 1\r\n\r\n") && !sent.contains(&token), "{sent}");
+}
+
+#[test]
+fn p11_the_forwarded_host_is_the_urls_own_in_forward_requests() {
+    let tool = Tool::echo();
+    let proxy = Proxy::build().basic("team/git", &tool.url(), "bot", "canary-password").allow("builder", "team/git").start();
+    proxy.client().send(format!(
+        "GET {}/ HTTP/1.1\r\nHost: evil.example\r\nProxy-Authorization: {}\r\n\r\n",
+        tool.url(),
+        proxy_authorization("team/git", "builder")
+    ));
+    assert_eq!(tool.only().header("x-forwarded-host"), [tool.address().to_string()]);
+}

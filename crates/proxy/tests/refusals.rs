@@ -45,7 +45,6 @@ fn reverse_without_a_good_token_is_401_with_both_challenges() {
 fn forward_without_good_credentials_is_407_with_a_challenge() {
     let tool = Tool::echo();
     let proxy = Proxy::build().basic("team/git", &tool.url(), "bot", "canary-password").intercepting().start();
-    let mut client = proxy.client();
     let wrong_name = proxy_authorization("git", "builder");
     let no_token = "Basic dGVhbS9naXQ6";
     for header in [
@@ -57,7 +56,7 @@ fn forward_without_good_credentials_is_407_with_a_challenge() {
         bearer("builder"),
     ] {
         for line in [format!("GET {}/", tool.url()), format!("CONNECT {}", tool.address())] {
-            let answer = client.send(format!("{line} HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"));
+            let answer = proxy.client().send(format!("{line} HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"));
             is_status(&answer, 407, "ProxyAuthenticationRequired");
             assert_eq!(answer.header("proxy-authenticate"), Some("Basic realm=\"connectors\""), "{header}");
         }

@@ -35,6 +35,8 @@ const LOCK: &str = "lock";
 const RUNNING: &str = "running.json";
 const GIT_IGNORE: &str = ".gitignore";
 
+/// The rights that a mode gives to group and others.
+const OTHERS: u32 = 0o077;
 /// No file here is longer. A P-256 key in PEM has 241 bytes.
 const MAX_FILE: u64 = 16 * 1024;
 
@@ -43,7 +45,7 @@ const LOCK_ATTEMPTS: u32 = 20;
 /// How long it waits between two attempts.
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// A state folder that exists and that only its owner can write to.
+/// A state folder that exists, belongs to the effective user, and is open to nobody else.
 #[derive(Debug, Clone)]
 pub struct State {
     folder: PathBuf,
@@ -61,9 +63,12 @@ pub enum OpenError {
     /// Something else has its name.
     #[error("the state folder {} is not a folder; choose another with --state", .0.display())]
     NotAFolder(PathBuf),
-    /// Whoever can write here can put a key of their own in place.
-    #[error("others can write to the state folder {path} (mode {mode:04o}): run `chmod 700 {path}`", path = .0.display(), mode = .1)]
-    WritableByOthers(PathBuf, u32),
+    /// Whoever it belongs to can put a key of their own in place.
+    #[error("the state folder {} belongs to user {} and not to this one; choose another with --state", .0.display(), .1)]
+    NotOwned(PathBuf, u32),
+    /// Whoever can enter it can use what is in it that is open to them; whoever can write to it can put a key of their own in place.
+    #[error("others can enter the state folder {path} (mode {mode:04o}): run `chmod 700 {path}`", path = .0.display(), mode = .1)]
+    OpenToOthers(PathBuf, u32),
 }
 
 /// Why there is no signing key. A key that can't be used is never replaced: that is for its owner to decide.
@@ -85,6 +90,9 @@ pub enum SigningKeyError {
         path = .0.display(), mode = .1
     )]
     OpenToOthers(PathBuf, u32),
+    /// It belongs to another user, who knows it.
+    #[error("the signing key {} belongs to user {}, who therefore knows it: delete it to get a new one (every token made so far ends)", .0.display(), .1)]
+    NotOwned(PathBuf, u32),
     /// It isn't a key.
     #[error("the file {} is no signing key; restore it, or delete it to get a new one (every token made so far ends)", .0.display())]
     Invalid(PathBuf, #[source] KeyError),
@@ -134,7 +142,8 @@ pub struct Lock {
 }
 
 impl State {
-    /// Opens the folder, making it (mode 0700, with a `.gitignore`) if it isn't there. Its parent must be there.
+    /// Opens the folder, making it (mode 0700, with a `.gitignore`) if it isn't there. Its parent must be there. It may be a link; what
+    /// counts is the folder that it leads to.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let folder = folder.into();
         match DirBuilder::new().mode(0o700).create(&folder) {
@@ -149,8 +158,11 @@ impl State {
         if !metadata.is_dir() {
             return Err(OpenError::NotAFolder(folder));
         }
-        if metadata.mode() & 0o022 != 0 {
-            return Err(OpenError::WritableByOthers(folder, metadata.mode() & 0o7777));
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(OpenError::NotOwned(folder, metadata.uid()));
+        }
+        if metadata.mode() & OTHERS != 0 {
+            return Err(OpenError::OpenToOthers(folder, metadata.mode() & 0o7777));
         }
         match file::create(&folder.join(GIT_IGNORE), b"*\n", 0o644) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(OpenError::Create(folder, error)),
@@ -248,8 +260,12 @@ fn read_signing_key(path: &Path) -> Result<SigningKey, SigningKeyError> {
     let unreadable = |error| SigningKeyError::Read(path.to_owned(), error);
     let file = File::open(path).map_err(unreadable)?;
     // Of the open file, so that it can't be another than the one that is read.
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(SigningKeyError::NotOwned(path.to_owned(), metadata.uid()));
+    }
+    let mode = metadata.mode() & 0o7777;
+    if mode & OTHERS != 0 {
         return Err(SigningKeyError::OpenToOthers(path.to_owned(), mode));
     }
     // With room for all of it, so that growing leaves no copies behind.

@@ -1,7 +1,8 @@
 //! Every file of a directory: what it says now, and what of it is in force.
 //!
 //! A file counts as a whole. While it is broken, what it held before stays in force; if it was broken from the start, its classes and
-//! Connectors are there but unusable, so that whoever asks for one is told why, and nothing else of it counts.
+//! Connectors are there but unusable, so that whoever asks for one is told why, and nothing else of it counts. Rights are the exception:
+//! those that a broken file no longer has in it, as far as that can be told, are gone.
 
 mod fingerprint;
 mod read;
@@ -22,6 +23,7 @@ use values::{Values, ValuesFound};
 use crate::Options;
 use crate::manifest::{self, Manifest, Object, ObjectId};
 use crate::report::Finding;
+use crate::state::DEFAULT_FOLDER;
 
 /// How soon to look again at a file that was being written.
 const UNSETTLED: Duration = Duration::from_millis(100);
@@ -34,6 +36,8 @@ pub(crate) struct Folder {
     files: BTreeMap<PathBuf, File>,
     /// Directories that can't be read.
     unreadable: Vec<Finding>,
+    /// Links that are not followed.
+    outside: Vec<Finding>,
     watched: BTreeSet<PathBuf>,
     /// Random for each process, so that what is kept of a file's content tells nothing about it.
     digest: RandomState,
@@ -52,7 +56,7 @@ struct File {
     warning: Option<Finding>,
     /// What it says.
     latest: Arc<Manifest>,
-    /// Objects in it that are defined elsewhere too.
+    /// What is wrong with it because of other files: objects that are defined there too, value folders that they are in.
     clashes: Vec<Finding>,
     /// What it said when it was last without errors.
     good: Option<Arc<Manifest>>,
@@ -84,6 +88,7 @@ impl Folder {
             options: options.clone(),
             files: BTreeMap::new(),
             unreadable: Vec::new(),
+            outside: Vec::new(),
             watched: BTreeSet::new(),
             digest: RandomState::new(),
         }
@@ -92,19 +97,21 @@ impl Folder {
     /// Reads what is new or changed, forgets what is gone, and decides what is in force.
     pub(crate) fn scan(&mut self) -> Scan {
         let before = self.identities();
-        let walk = walk::walk(&self.dir, self.options.state.as_deref());
+        let mut walk = walk::walk(&self.dir, self.options.state.as_deref());
         // What can't be looked at isn't known to be gone.
         self.files.retain(|path, _| walk.files.contains(path) || walk.unreadable.iter().any(|(dir, _)| path.starts_with(dir)));
+        if walk.cut_short {
+            walk.files.extend(self.files.keys().cloned());
+        }
         let mut again = None;
-        let values = self.value_folders();
-        for path in walk.files.iter().filter(|path| !is_in(path, &values)) {
+        for path in &walk.files {
             if self.refresh(path) == Settled::No {
                 again = Some(UNSETTLED);
             }
         }
-        let values = self.value_folders();
-        self.files.retain(|path, _| !is_in(path, &values));
         self.decide();
+        let leads_out = "is a link that leads out of the directory, so it is not followed; put the folder itself here";
+        self.outside = walk.outside.iter().map(|link| about_file(link, Severity::Warning, leads_out.into())).collect();
         self.unreadable = walk.unreadable.into_iter().map(|(dir, error)| about_file(&dir, Severity::Error, error)).collect();
         self.watched = walk.directories;
         self.watched.extend(walk::links(&self.dir));
@@ -141,7 +148,7 @@ impl Folder {
     /// What is wrong with the files, each by itself and by what the others define.
     pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
         let files = self.files.values().flat_map(|file| file.latest.findings.iter().chain(&file.clashes).chain(&file.warning).chain(&file.values.warnings));
-        self.unreadable.iter().chain(files)
+        self.unreadable.iter().chain(&self.outside).chain(files)
     }
 
     /// How many files there are.
@@ -189,7 +196,8 @@ impl Folder {
                 let manifest = match std::str::from_utf8(&content) {
                     Err(_) => Manifest::unreadable(about_file(path, Severity::Error, "is not valid UTF-8".into())),
                     Ok(text) => {
-                        let mut reader = Values::new(path, &self.dir, known.is_some(), &mut digest);
+                        let state = self.options.state.clone().unwrap_or_else(|| self.dir.join(DEFAULT_FOLDER));
+                        let mut reader = Values::new(path, &state, known.is_some(), &mut digest);
                         let manifest = manifest::read(path, text, &self.options.system_namespace, &mut reader);
                         values = reader.found;
                         manifest
@@ -223,16 +231,50 @@ impl Folder {
         for file in self.files.values_mut() {
             file.clashes.clear();
         }
+        let shared = self.shared_value_folders();
+        for finding in shared {
+            self.break_file(finding);
+        }
+        self.files.values_mut().filter(|file| !file.is_good()).for_each(File::withdraw);
         // Each round takes what one file says out of force, so there are no more rounds than files.
         while let Some(finding) = self.clash() {
-            match self.files.get_mut(&finding.file) {
-                Some(file) => file.clashes.push(finding),
-                None => break,
-            }
+            self.break_file(finding);
         }
         for file in self.files.values_mut().filter(|file| file.is_good()) {
             file.good = Some(file.latest.clone());
         }
+    }
+
+    /// Makes a file fall back on what it said before.
+    fn break_file(&mut self, finding: Finding) {
+        if let Some(file) = self.files.get_mut(&finding.file) {
+            file.clashes.push(finding);
+            file.withdraw();
+        }
+    }
+
+    /// Value folders that manifests are in, as errors of the files that name them: a Secret must neither take what stands in other
+    /// people's manifests nor keep them from being read.
+    fn shared_value_folders(&self) -> Vec<Finding> {
+        if self.files.values().all(|file| file.values.folders.is_empty()) {
+            return Vec::new();
+        }
+        let mut manifests: HashMap<&Path, &Path> = HashMap::new();
+        for path in self.files.keys() {
+            manifests.entry(path.parent().unwrap_or(Path::new(""))).or_insert(path);
+        }
+        let manifests: HashMap<PathBuf, &Path> = manifests.into_iter().filter_map(|(folder, path)| Some((folder.canonicalize().ok()?, path))).collect();
+        let named = self.files.iter().flat_map(|(path, file)| file.values.folders.iter().map(move |folder| (path, folder)));
+        let shared = named.filter_map(|(path, folder)| manifests.get(folder).map(|manifest| (path, manifest)));
+        let finding = |(path, manifest): (&PathBuf, &&Path)| {
+            let message = format!(
+                "has a Secret that takes its values from a folder with manifests in it, such as {}; keep values in a folder of their own, \
+                 and if one is called like a manifest, in a folder whose name begins with a dot",
+                manifest.display()
+            );
+            about_file(path, Severity::Error, message)
+        };
+        shared.map(finding).collect()
     }
 
     /// An object that two files define, as an error of the one that must yield: the one that didn't have it before, else the later.
@@ -258,10 +300,6 @@ impl Folder {
             }
         }
         None
-    }
-
-    fn value_folders(&self) -> BTreeSet<PathBuf> {
-        self.files.values().flat_map(|file| file.values.folders.iter().cloned()).collect()
     }
 
     /// What tells whether anything else is in force.
@@ -309,15 +347,17 @@ impl File {
         !self.latest.is_broken() && self.clashes.is_empty()
     }
 
+    /// Rights that the new text takes back don't outlast it because something else in it is wrong.
+    fn withdraw(&mut self) {
+        if let Some(rest) = self.good.as_ref().and_then(|good| good.without_rights_not_in(&self.latest)) {
+            self.good = Some(Arc::new(rest));
+        }
+    }
+
     /// Whether neither it nor what its Secrets take their values from has changed.
     fn is_current(&self, path: &Path) -> bool {
         self.seen.is_some() && self.seen == Fingerprint::of(path) && self.values.inputs.iter().all(|(path, seen)| *seen == Fingerprint::of(path))
     }
-}
-
-/// Files in a folder of values are no manifests, whatever they are called.
-fn is_in(path: &Path, folders: &BTreeSet<PathBuf>) -> bool {
-    !folders.is_empty() && path.parent().and_then(|parent| parent.canonicalize().ok()).is_some_and(|parent| folders.contains(&parent))
 }
 
 fn about_file(file: &Path, severity: Severity, message: String) -> Finding {

@@ -1,10 +1,12 @@
 //! Reading one file that somebody may be writing.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::fingerprint::Fingerprint;
@@ -52,8 +54,14 @@ pub(super) fn read(path: &Path, limit: u64, again: bool) -> Read {
 
 /// One reading; `None` if the file changed meanwhile.
 fn attempt(path: &Path, limit: u64) -> io::Result<Option<(Zeroizing<Vec<u8>>, Fingerprint)>> {
-    let mut file = File::open(path)?;
-    let before = Fingerprint::from(&file.metadata()?);
+    // Opening a pipe would else wait for somebody to write to it.
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let before = Fingerprint::from(&metadata);
     if before.length() > limit {
         return Err(io::Error::other(format!("it is bigger than {} MiB", limit >> 20)));
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::hash::Hasher;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use connectors_core::SecretValue;
@@ -22,7 +22,8 @@ const MAX_FILES: usize = 256;
 /// Reads the value folders of one manifest and remembers what it read.
 pub(super) struct Values<'a> {
     manifest: &'a Path,
-    dir: &'a Path,
+    /// The state folder; whoever could take values from it could have its keys sent anywhere.
+    state: Option<PathBuf>,
     again: bool,
     /// Takes in every value, so that a change of one is a change of the manifest.
     digest: &'a mut dyn Hasher,
@@ -45,40 +46,52 @@ pub(super) struct ValuesFound {
 }
 
 impl<'a> Values<'a> {
-    /// For the manifest `manifest` of the directory `dir`. `again` says that it has been read before.
-    pub(super) fn new(manifest: &'a Path, dir: &'a Path, again: bool, digest: &'a mut dyn Hasher) -> Self {
-        Self { manifest, dir, again, digest, found: ValuesFound::default() }
+    /// For one manifest. `state` is the state folder, which need not be there. `again` says that the manifest has been read before.
+    pub(super) fn new(manifest: &'a Path, state: &Path, again: bool, digest: &'a mut dyn Hasher) -> Self {
+        Self { manifest, state: state.canonicalize().ok(), again, digest, found: ValuesFound::default() }
     }
 
-    /// The folder that is meant: an absolute path as it is, a relative one from the manifest's folder, and then within the directory,
-    /// so that a directory can be handed on without reaching for what lies beside it.
+    /// The folder that is meant, and the one that no file in it may lead out of: an absolute path as it is, a relative one from the
+    /// manifest's folder, and then below it, so that a folder can be handed on without reaching for what lies beside it.
     fn resolve(&mut self, folder: &str) -> Result<(PathBuf, Option<PathBuf>), String> {
         if folder.is_empty() {
             return Err("must name a folder".into());
         }
-        let path = self.manifest.parent().unwrap_or(Path::new("")).join(folder);
+        let own = self.manifest.parent().unwrap_or(Path::new(""));
+        let path = own.join(folder);
         // Also for one that isn't there yet, so that it is noticed when it comes.
         self.found.inputs.push((path.clone(), Fingerprint::of(&path)));
         let resolved = path.canonicalize().map_err(|error| format!("names a folder that can't be read: {folder}: {error}"))?;
         if !resolved.is_dir() {
             return Err(format!("must name a folder, and {folder} is none: every file in it gives the value of the key that it is called"));
         }
+        if self.is_state(&resolved) {
+            return Err(format!("must not name the state folder, and {folder} is in it"));
+        }
         if Path::new(folder).is_absolute() {
             return Ok((resolved, None));
         }
-        let root = self.dir.canonicalize().map_err(|error| format!("names a folder that can't be read: {folder}: {error}"))?;
-        match resolved.starts_with(&root) {
+        let root = own.canonicalize().map_err(|error| format!("names a folder that can't be read: {folder}: {error}"))?;
+        let below = resolved.starts_with(&root) && resolved != root && !Path::new(folder).components().any(|part| part == Component::ParentDir);
+        match below {
             true => Ok((resolved, Some(root))),
-            false => Err(format!("must stay within the directory, and {folder} leads out of it; to use a folder elsewhere, give its absolute path")),
+            false => Err(format!("must name a folder below the manifest's own, and {folder} is none; to use a folder elsewhere, give its absolute path")),
         }
+    }
+
+    fn is_state(&self, resolved: &Path) -> bool {
+        self.state.as_ref().is_some_and(|state| resolved.starts_with(state))
     }
 
     fn value(&mut self, path: &Path, root: Option<&Path>) -> Result<Option<SecretValue>, String> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if let Some(root) = root
-            && path.canonicalize().is_ok_and(|resolved| !resolved.starts_with(root))
-        {
-            return Err(format!("names a folder in which {name} is a link that leads out of the directory"));
+        if let Ok(resolved) = path.canonicalize() {
+            if root.is_some_and(|root| !resolved.starts_with(root)) {
+                return Err(format!("names a folder in which {name} is a link that leads out of the manifest's folder"));
+            }
+            if self.is_state(&resolved) {
+                return Err(format!("names a folder in which {name} is a link that leads into the state folder"));
+            }
         }
         self.found.links.extend(walk::links(path));
         let content = match read(path, MAX_VALUE, self.again) {
@@ -125,9 +138,9 @@ impl ValueFolders for Values<'_> {
             if (!is_hidden(&path) || dotted) && !path.is_dir() {
                 files.push(path);
             }
-        }
-        if files.len() > MAX_FILES {
-            return Err(format!("names a folder with more than {MAX_FILES} files: every file in it gives the value of the key that it is called"));
+            if files.len() > MAX_FILES {
+                return Err(format!("names a folder with more than {MAX_FILES} files: every file in it gives the value of the key that it is called"));
+            }
         }
         files.sort();
         let mut values = Vec::new();

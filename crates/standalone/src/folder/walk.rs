@@ -8,6 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+/// Files, directories and links in a directory, hidden ones included. A folder of manifests has hundreds; one with more than this is
+/// another than was meant, and looking through it twice a second would be all that the process does.
+const MAX_ENTRIES: usize = 100_000;
 /// As many links as the kernel follows on one path.
 const MAX_LINKS: usize = 40;
 
@@ -19,46 +22,88 @@ pub(super) struct Walk {
     pub(super) directories: BTreeSet<PathBuf>,
     /// Directories that could not be read, and why.
     pub(super) unreadable: Vec<(PathBuf, String)>,
+    /// Links to directories elsewhere, which are not followed.
+    pub(super) outside: Vec<PathBuf>,
+    /// Whether it ended before everything was looked at; `unreadable` then has the root.
+    pub(super) cut_short: bool,
 }
 
-/// Finds `*.yaml`, `*.yml` and `*.json` below `dir`, links followed. What begins with a dot is left out, and so is `skip`.
+/// Finds `*.yaml`, `*.yml` and `*.json` below `dir`. What begins with a dot is left out, and so is `skip`. Links to files are followed
+/// anywhere, links to directories only as long as they stay below `dir`.
 pub(super) fn walk(dir: &Path, skip: Option<&Path>) -> Walk {
-    let skip = skip.and_then(|skip| skip.canonicalize().ok());
-    let mut walk = Walk::default();
-    let mut seen = HashSet::new();
-    let mut pending = vec![dir.to_owned()];
-    while let Some(dir) = pending.pop() {
-        if let Err(error) = walk.directory(&dir, skip.as_deref(), &mut seen, &mut pending) {
-            walk.unreadable.push((dir, format!("can't be read: {error}")));
+    walk_at_most(MAX_ENTRIES, dir, skip)
+}
+
+fn walk_at_most(entries: usize, dir: &Path, skip: Option<&Path>) -> Walk {
+    let mut walker = Walker {
+        // If it can't be resolved it can't be read either.
+        root: dir.canonicalize().unwrap_or_default(),
+        skip: skip.and_then(|skip| skip.canonicalize().ok()),
+        left: entries,
+        seen: HashSet::new(),
+        pending: vec![dir.to_owned()],
+        walk: Walk::default(),
+    };
+    while let Some(next) = walker.pending.pop() {
+        if let Err(error) = walker.directory(&next) {
+            walker.walk.unreadable.push((next, format!("can't be read: {error}")));
+        }
+        if walker.walk.cut_short {
+            let message = format!("has more than {entries} files and folders in it, and not all of them were read; choose a folder that holds only manifests");
+            walker.walk.unreadable.push((dir.to_owned(), message));
+            break;
         }
     }
-    walk
+    walker.walk
 }
 
-impl Walk {
-    fn directory(&mut self, dir: &Path, skip: Option<&Path>, seen: &mut HashSet<(u64, u64)>, pending: &mut Vec<PathBuf>) -> io::Result<()> {
+struct Walker {
+    /// The directory, resolved.
+    root: PathBuf,
+    skip: Option<PathBuf>,
+    /// How many more entries may be looked at.
+    left: usize,
+    /// Device and inode of every directory so far.
+    seen: HashSet<(u64, u64)>,
+    pending: Vec<PathBuf>,
+    walk: Walk,
+}
+
+impl Walker {
+    fn directory(&mut self, dir: &Path) -> io::Result<()> {
         let metadata = dir.metadata()?;
         // A link to a directory above would lead here again.
-        if !seen.insert((metadata.dev(), metadata.ino())) || skip.is_some() && dir.canonicalize().ok().as_deref() == skip {
+        if !self.seen.insert((metadata.dev(), metadata.ino())) || self.skip.is_some() && dir.canonicalize().ok() == self.skip {
             return Ok(());
         }
         let entries = fs::read_dir(dir)?;
-        self.directories.insert(dir.to_owned());
+        self.walk.directories.insert(dir.to_owned());
         for entry in entries {
-            let path = entry?.path();
+            if self.left == 0 {
+                self.walk.cut_short = true;
+                return Ok(());
+            }
+            self.left -= 1;
+            let entry = entry?;
+            let path = entry.path();
             if is_hidden(&path) {
                 continue;
             }
             match path.metadata() {
-                Ok(metadata) if metadata.is_dir() => pending.push(path),
-                Ok(metadata) if metadata.is_file() && is_manifest(&path) => drop(self.files.insert(path)),
-                Ok(_) => {}
-                // A link that leads nowhere is reported when it is read.
-                Err(_) if is_manifest(&path) => drop(self.files.insert(path)),
-                Err(_) => {}
+                Ok(metadata) if metadata.is_dir() => match entry.file_type()?.is_symlink() && !self.is_inside(&path) {
+                    true => self.walk.outside.push(path),
+                    false => self.pending.push(path),
+                },
+                // What is no regular file, or a link that leads nowhere, is reported when it is read.
+                _ if is_manifest(&path) => drop(self.walk.files.insert(path)),
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    fn is_inside(&self, link: &Path) -> bool {
+        link.canonicalize().is_ok_and(|target| target.starts_with(&self.root))
     }
 }
 

@@ -98,6 +98,11 @@ impl Kind {
         matches!(self, Self::Connector | Self::Role | Self::ClusterRole | Self::RoleBinding | Self::ClusterRoleBinding)
     }
 
+    /// Whether somebody may do something because of it.
+    pub(crate) fn gives_rights(self) -> bool {
+        matches!(self, Self::ServiceAccount | Self::Role | Self::ClusterRole | Self::RoleBinding | Self::ClusterRoleBinding)
+    }
+
     pub(crate) fn allows_name(self, name: &str) -> bool {
         match self {
             // Roles may be called anything that is one segment of a path: `system:node`, say.

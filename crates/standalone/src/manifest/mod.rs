@@ -5,7 +5,7 @@ mod kind;
 mod places;
 mod roles;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,10 +25,12 @@ use crate::yaml::{self, Located, Node, Value};
 /// The objects of one file and what is wrong with them.
 #[derive(Debug, Default)]
 pub(crate) struct Manifest {
-    pub(crate) objects: Vec<Object>,
+    pub(crate) objects: Vec<Arc<Object>>,
     pub(crate) findings: Vec<Finding>,
     /// Whether there are values of Secrets in the file itself.
     pub(crate) holds_secrets: bool,
+    /// Every object that the text names, with errors or without; `None` if it could not be read to its end.
+    named: Option<HashSet<ObjectId>>,
 }
 
 /// One object.
@@ -73,6 +75,17 @@ impl Manifest {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
+    /// This without the ServiceAccounts, roles and bindings that `latest` no longer has in it; `None` if that leaves everything, or if
+    /// nobody knows what `latest` has in it.
+    pub(crate) fn without_rights_not_in(&self, latest: &Self) -> Option<Self> {
+        let named = latest.named.as_ref()?;
+        let stays = |object: &Object| !object.id.kind.gives_rights() || named.contains(&object.id);
+        if self.objects.iter().all(|object| stays(object)) {
+            return None;
+        }
+        Some(Self { objects: self.objects.iter().filter(|object| stays(object)).cloned().collect(), ..Self::default() })
+    }
+
     /// A file that could not be read at all, and why.
     pub(crate) fn unreadable(why: Finding) -> Self {
         Self { findings: vec![why], ..Self::default() }
@@ -98,9 +111,12 @@ pub(crate) fn read(file: &Path, text: &str, system_namespace: &str, values: &mut
     for document in documents.iter().filter(|document| !document.is_null()) {
         reader.document(document);
     }
-    if let Some(error) = syntax {
-        let problem = Problem { field: String::new(), message: error.problem, severity: Severity::Error };
-        reader.report(None, error.at, problem);
+    match syntax {
+        None => reader.manifest.named = Some(std::mem::take(&mut reader.seen).into_keys().collect()),
+        Some(error) => {
+            let problem = Problem { field: String::new(), message: error.problem, severity: Severity::Error };
+            reader.report(None, error.at, problem);
+        }
     }
     reader.manifest
 }
@@ -185,7 +201,7 @@ impl Reader<'_> {
         }
         if !first && !meta.name.is_empty() {
             let places = if kind.refers_to_others() { places } else { Places::default() };
-            self.manifest.objects.push(Object { id, at: node.at, places, error, unreadable: found.unreadable, content });
+            self.manifest.objects.push(Arc::new(Object { id, at: node.at, places, error, unreadable: found.unreadable, content }));
         }
     }
 
@@ -254,12 +270,12 @@ fn covers(outer: &str, field: &str) -> bool {
     field.strip_prefix(outer).is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Every key that stands twice in one mapping.
+/// Keys that stand twice in one mapping, at most [`yaml::MAX_ERRORS`].
 fn repeated_keys(node: &Node<'_>) -> Vec<Located> {
     let mut problems = Vec::new();
-    node.walk(&mut |path: &FieldPath<'_>, node, _| {
+    node.walk(&mut |path: &FieldPath<'_>, node| {
         if let Value::Mapping(mapping) = &node.value {
-            for repeated in &mapping.repeated {
+            for repeated in mapping.repeated.iter().take(yaml::MAX_ERRORS.saturating_sub(problems.len())) {
                 let message = format!("occurs twice in its mapping; the first is in line {}", repeated.first.line);
                 let problem = Problem { field: path.key(&repeated.key).to_string(), message, severity: Severity::Error };
                 problems.push(Located { at: repeated.at, problem });

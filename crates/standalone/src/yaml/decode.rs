@@ -11,8 +11,8 @@ use serde::forward_to_deserialize_any;
 
 use super::{Entry, Mapping, Node, Position, Resolved, Value};
 
-/// After this many errors in one object the rest isn't looked for: each costs another reading.
-const MAX_ERRORS: usize = 50;
+/// After this many errors of one sort in one object the rest isn't looked for: each costs another reading, or a copy of its path.
+pub(crate) const MAX_ERRORS: usize = 50;
 
 /// Fields of `metadata` that the API server fills in. They come with every exported manifest and mean nothing here.
 const SERVER_METADATA: [&str; 7] =
@@ -283,9 +283,12 @@ impl Entries<'_, '_, '_> {
         if let Some(fields) = known
             && !fields.contains(&key)
         {
-            let suggestion = did_you_mean(key, fields.iter().copied());
-            let field = self.reader.path.key(key).to_string();
-            context.unknown.borrow_mut().push(error(field, entry.at, format!("is not a known field{suggestion}")));
+            let mut unknown = context.unknown.borrow_mut();
+            if unknown.len() < MAX_ERRORS {
+                let suggestion = did_you_mean(key, fields.iter().copied());
+                let field = self.reader.path.key(key).to_string();
+                unknown.push(error(field, entry.at, format!("is not a known field{suggestion}")));
+            }
             return false;
         }
         !context.is_rejected(&entry.value) && (self.nulls || !entry.value.is_null())

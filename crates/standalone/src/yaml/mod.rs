@@ -14,7 +14,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use connectors_crd::FieldPath;
-pub(crate) use decode::{Located, decode};
+pub(crate) use decode::{Located, MAX_ERRORS, decode};
 pub(crate) use parse::parse;
 pub(crate) use scalar::Resolved;
 use zeroize::Zeroize;
@@ -40,6 +40,8 @@ pub(crate) struct Node<'a> {
     pub(crate) value: Value<'a>,
     /// Values in it, itself and what aliases repeat included.
     size: usize,
+    /// Bytes of text in it, keys and what aliases repeat included.
+    bytes: usize,
     /// Levels below and including it.
     depth: usize,
 }
@@ -122,23 +124,23 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Calls `visit` for this node and everything in it, with its path and where to point for it: a key in a mapping, else the value.
-    pub(crate) fn walk(&self, visit: &mut impl FnMut(&FieldPath<'_>, &Node<'a>, Position)) {
-        self.walk_from(&FieldPath::Object, self.at, visit);
+    /// Calls `visit` for this node and everything in it, with its path.
+    pub(crate) fn walk(&self, visit: &mut impl FnMut(&FieldPath<'_>, &Node<'a>)) {
+        self.walk_from(&FieldPath::Object, visit);
     }
 
-    fn walk_from(&self, path: &FieldPath<'_>, at: Position, visit: &mut impl FnMut(&FieldPath<'_>, &Node<'a>, Position)) {
-        visit(path, self, at);
+    fn walk_from(&self, path: &FieldPath<'_>, visit: &mut impl FnMut(&FieldPath<'_>, &Node<'a>)) {
+        visit(path, self);
         match &self.value {
             Value::Scalar(_) => {}
             Value::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    item.walk_from(&path.index(index), item.at, visit);
+                    item.walk_from(&path.index(index), visit);
                 }
             }
             Value::Mapping(mapping) => {
                 for entry in &mapping.entries {
-                    entry.value.walk_from(&path.key(entry.key.as_str()), entry.at, visit);
+                    entry.value.walk_from(&path.key(entry.key.as_str()), visit);
                 }
             }
         }

@@ -13,6 +13,10 @@ const MAX_DEPTH: usize = 100;
 /// Values in one document, with those that aliases repeat counted each time. An 8 MiB file with nothing but short values comes to a few
 /// times this, a manifest of any use to a hundredth.
 const MAX_VALUES: usize = 500_000;
+/// Bytes of text that aliases repeat in one document: each may come to be copied.
+const MAX_REPEATED: usize = 16 << 20;
+/// Characters of a key. YAML 1.2.2 §7.4.2 says so for every key without a `?` before it.
+const MAX_KEY: usize = 1024;
 
 /// What ends the reading of a file. What came before it has been read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +42,8 @@ struct Builder<'a> {
     anchors: HashMap<usize, Rc<Node<'a>>>,
     /// Values so far in this document.
     values: usize,
+    /// Bytes that aliases have repeated so far in this document.
+    repeated: usize,
 }
 
 /// A list or mapping that has begun.
@@ -72,10 +78,11 @@ impl<'a> Builder<'a> {
     fn event(&mut self, event: Event<'a>, span: Span) -> Result<(), SyntaxError> {
         let at = position(&span.start);
         match event {
-            Event::DocumentStart(_) => self.values = 0,
+            Event::DocumentStart(_) => (self.values, self.repeated) = (0, 0),
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = scalar_is_plain(style, tag.as_deref(), at)?;
-                let node = Node { at, value: Value::Scalar(Scalar { text: Text(text), plain }), size: 1, depth: 1 };
+                let bytes = text.len();
+                let node = Node { at, value: Value::Scalar(Scalar { text: Text(text), plain }), size: 1, bytes, depth: 1 };
                 self.finish(node, anchor)?;
             }
             Event::SequenceStart(anchor, tag) => self.begin(at, anchor, tag.as_deref(), Content::List(Vec::new()))?,
@@ -89,6 +96,10 @@ impl<'a> Builder<'a> {
                 // An alias to a list or mapping that it is itself in.
                 let node = node.ok_or_else(|| SyntaxError { at, problem: "is not valid YAML: an alias can't stand inside its own anchor".into() })?;
                 self.count(node.size, at)?;
+                self.repeated = self.repeated.saturating_add(node.bytes);
+                if self.repeated > MAX_REPEATED {
+                    return Err(SyntaxError { at, problem: format!("has aliases that repeat more than {} MiB of text", MAX_REPEATED >> 20) });
+                }
                 self.place(node, at)?;
             }
             Event::DocumentEnd | Event::StreamStart | Event::StreamEnd | Event::Nothing => {}
@@ -113,15 +124,15 @@ impl<'a> Builder<'a> {
         let Some(Open { at, anchor, content }) = self.open.pop() else { return Ok(()) };
         let value = match content {
             Content::List(items) => Value::List(items),
-            Content::Mapping { mut mapping, merged, index, .. } => {
+            Content::Mapping { mut mapping, merged, mut index, .. } => {
                 for source in &merged {
-                    merge(source, &mut mapping, &index)?;
+                    merge(source, &mut mapping, &mut index)?;
                 }
                 Value::Mapping(mapping)
             }
         };
-        let (size, depth) = measure(&value);
-        self.finish(Node { at, value, size, depth }, anchor)
+        let (size, bytes, depth) = measure(&value);
+        self.finish(Node { at, value, size, bytes, depth }, anchor)
     }
 
     /// A node is complete: remembers it for aliases and puts it where it belongs.
@@ -172,37 +183,43 @@ impl<'a> Builder<'a> {
 /// A key's text, and whether it is the merge key.
 fn key<'a>(node: &Rc<Node<'a>>, at: Position) -> Result<(Text<'a>, Position, bool), SyntaxError> {
     match &node.value {
+        Value::Scalar(scalar) if scalar.text.as_str().chars().nth(MAX_KEY).is_some() => {
+            Err(SyntaxError { at, problem: format!("has a key of more than {MAX_KEY} characters") })
+        }
         Value::Scalar(scalar) => Ok((Text(scalar.text.as_str().to_owned().into()), at, scalar.plain && scalar.text.as_str() == "<<")),
         _ => Err(SyntaxError { at, problem: "has a list or mapping as the key of a mapping".into() }),
     }
 }
 
-/// `<<: *alias`, or a list of those: entries that the mapping doesn't have itself.
-fn merge<'a>(source: &Rc<Node<'a>>, into: &mut Mapping<'a>, own: &HashMap<String, Position>) -> Result<(), SyntaxError> {
+/// `<<: *alias`, or a list of those: entries that the mapping doesn't have yet. `keys` are those that it has.
+fn merge<'a>(source: &Rc<Node<'a>>, into: &mut Mapping<'a>, keys: &mut HashMap<String, Position>) -> Result<(), SyntaxError> {
     match &source.value {
         Value::Mapping(mapping) => {
             for entry in &mapping.entries {
                 let key = entry.key.as_str();
-                if !own.contains_key(key) && !into.entries.iter().any(|there| there.key.as_str() == key) {
+                if !keys.contains_key(key) {
+                    keys.insert(key.to_owned(), entry.at);
                     into.entries.push(Entry { key: Text(key.to_owned().into()), at: entry.at, value: entry.value.clone() });
                 }
             }
             Ok(())
         }
-        Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Mapping(_))) => items.iter().try_for_each(|item| merge(item, into, own)),
+        Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Mapping(_))) => items.iter().try_for_each(|item| merge(item, into, keys)),
         _ => Err(SyntaxError { at: source.at, problem: "must be a mapping or a list of mappings, because its key is <<".into() }),
     }
 }
 
-fn measure(value: &Value<'_>) -> (usize, usize) {
-    let total = |parts: &mut dyn Iterator<Item = &Rc<Node<'_>>>| {
-        let (size, depth) = parts.fold((0, 0), |(size, depth), node| (size + node.size, depth.max(node.depth)));
-        (size + 1, depth + 1)
+/// Size, bytes and depth of a node with that value.
+fn measure(value: &Value<'_>) -> (usize, usize, usize) {
+    let total = |parts: &mut dyn Iterator<Item = (usize, &Rc<Node<'_>>)>| {
+        let (size, bytes, depth) =
+            parts.fold((0, 0, 0), |(size, bytes, depth), (key, node)| (size + node.size, bytes + key + node.bytes, depth.max(node.depth)));
+        (size + 1, bytes, depth + 1)
     };
     match value {
-        Value::Scalar(_) => (1, 1),
-        Value::List(items) => total(&mut items.iter()),
-        Value::Mapping(mapping) => total(&mut mapping.entries.iter().map(|entry| &entry.value)),
+        Value::Scalar(scalar) => (1, scalar.text.as_str().len(), 1),
+        Value::List(items) => total(&mut items.iter().map(|item| (0, item))),
+        Value::Mapping(mapping) => total(&mut mapping.entries.iter().map(|entry| (entry.key.as_str().len(), &entry.value))),
     }
 }
 
