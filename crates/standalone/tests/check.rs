@@ -451,11 +451,9 @@ fn values_come_from_files_beside_the_manifest() {
             [("class.yaml", CLASS), ("a.yaml", CONNECTOR), ("s/secret.yaml", secret.as_str())].into_iter().chain(more.iter().copied()).collect();
         findings(&files)
     };
-    // A file of values that is called like a manifest is none.
-    assert_eq!(
-        all("repo", &[("s/repo/username", "u\n"), ("s/repo/password", "p"), ("s/repo/extra.yaml", "a: ["), ("s/repo/.hidden", "")]),
-        Vec::<String>::new()
-    );
+    assert_eq!(all("repo", &[("s/repo/username", "u\n"), ("s/repo/password", "p"), ("s/repo/.hidden", "")]), Vec::<String>::new());
+    // A file of values may be called like a manifest where there are no manifests.
+    assert_eq!(all(".repo", &[("s/.repo/username", "u\n"), ("s/.repo/password", "p"), ("s/.repo/extra.yaml", "a: [")]), Vec::<String>::new());
     assert_eq!(
         all("repo", &[("s/repo/username", "u")]),
         ["a.yaml:11:5: error: Connector team/repo: spec.auth.secretRef: Secret \"team/repo\" lacks the key \"password\""],
@@ -469,7 +467,9 @@ fn values_come_from_files_beside_the_manifest() {
         );
     };
     about("missing", "names a folder that can't be read: missing: No such file or directory (os error 2)");
-    about("../..", "must stay within the directory, and ../.. leads out of it; to use a folder elsewhere, give its absolute path");
+    for elsewhere in ["../..", "../outside", "odd/../../outside", "../s/odd", "none/../odd", ".", "./"] {
+        about(elsewhere, &format!("must name a folder below the manifest's own, and {elsewhere} is none; to use a folder elsewhere, give its absolute path"));
+    }
     about("file", "must name a folder, and file is none: every file in it gives the value of the key that it is called");
     about("odd", "names a folder with the file \"a b\", which can't be a key: use letters, digits, '-', '_' and '.'");
     about("none", "names a folder without files: none; put one file for each key in it");
@@ -491,10 +491,100 @@ fn values_are_not_taken_from_outside_unless_asked_for_by_absolute_path() {
 
     symlink(outside.path(), dir.path().join("link")).unwrap();
     symlink(outside.path().join("password"), dir.path().join("in/password")).unwrap();
-    for (folder, expect) in [("link", "must stay within the directory"), ("in", "names a folder in which password is a link that leads out of the directory")] {
+    for (folder, expect) in
+        [("link", "must name a folder below the manifest's own"), ("in", "names a folder in which password is a link that leads out of the manifest's folder")]
+    {
         write(dir.path(), &[("secret.yaml", &secret(folder))]);
         let findings = findings_in(dir.path());
         assert!(findings.iter().any(|line| line.contains(expect)), "{findings:?}");
+    }
+}
+
+const FROM: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, annotations: {standalone.connectors.alauda.io/data-from: v}}\n";
+
+#[test]
+fn p24_what_is_no_regular_file_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &[("s.yaml", FROM), ("v/token", "t")]);
+    let pipe = |name: &str| {
+        let path = dir.path().join(name);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    };
+    pipe("pipe.yaml");
+    pipe("v/pipe");
+    symlink("/dev/zero", dir.path().join("zero.yaml")).unwrap();
+    symlink("pipe.yaml", dir.path().join("link.yaml")).unwrap();
+    let path = dir.path().to_owned();
+    let (done, result) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(findings_in(&path)));
+    let findings = result.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+    assert_eq!(
+        findings,
+        [
+            "link.yaml: error: can't be read: it is not a regular file",
+            "pipe.yaml: error: can't be read: it is not a regular file",
+            "s.yaml:3:78: error: Secret default/s: metadata.annotations[\"standalone.connectors.alauda.io/data-from\"]: \
+             names a folder in which pipe can't be read: it is not a regular file",
+            "zero.yaml: error: can't be read: it is not a regular file",
+        ],
+    );
+}
+
+#[test]
+fn links_to_directories_elsewhere_are_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    symlink("/", dir.path().join("root")).unwrap();
+    assert_eq!(findings_in(dir.path()), ["root: warning: is a link that leads out of the directory, so it is not followed; put the folder itself here"],);
+}
+
+#[test]
+fn a_secret_neither_takes_nor_hides_manifests() {
+    let dir = tempfile::tempdir().unwrap();
+    let shared = |manifest: &str| {
+        format!(
+            "a/s.yaml: error: has a Secret that takes its values from a folder with manifests in it, such as {manifest}; keep values in a folder of \
+             their own, and if one is called like a manifest, in a folder whose name begins with a dot"
+        )
+    };
+    write(dir.path(), &[("a/v/token", "t"), ("team/broken.yaml", "a: [")]);
+    // By name, by an absolute path, by a link in either place.
+    symlink("../team", dir.path().join("a/link")).unwrap();
+    symlink("a/v", dir.path().join("seen")).unwrap();
+    for folder in [dir.path().join("team"), dir.path().join("a/link"), dir.path().join("a/../seen/../../team")] {
+        write(dir.path(), &[("a/s.yaml", &FROM.replace("data-from: v", &format!("data-from: {}", folder.display())))]);
+        let findings = findings_in(dir.path());
+        assert!(findings.iter().any(|line| line.starts_with("a/s.yaml: error: has a Secret that takes its values from")), "{folder:?} {findings:?}");
+        assert!(findings.iter().any(|line| line.contains("broken.yaml:") && line.contains("is not valid YAML")), "{findings:?}");
+    }
+    write(
+        dir.path(),
+        &[
+            ("a/s.yaml", FROM),
+            ("a/v/extra.yaml", &FROM.replace("name: s", "name: t").replace(", annotations: {standalone.connectors.alauda.io/data-from: v}", "")),
+        ],
+    );
+    let findings = findings_in(dir.path());
+    assert!(findings.contains(&shared("a/v/extra.yaml")), "{findings:?}");
+}
+
+#[test]
+fn p30_the_state_folder_gives_no_values() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &[(".connectors/signing-key.pem", "k"), ("state/sub/key", "k"), ("v/.keep", "")]);
+    symlink(".connectors", dir.path().join("link")).unwrap();
+    symlink("../.connectors/signing-key.pem", dir.path().join("v/token")).unwrap();
+    let state = |state: &str| Options { state: Some(dir.path().join(state)), ..Options::default() };
+    for (folder, options) in [
+        (".connectors", Options::default()),
+        ("link", Options::default()),
+        ("v", Options::default()),
+        (dir.path().join(".connectors").to_str().unwrap(), Options::default()),
+        ("state", state("state")),
+        ("state/sub", state("state")),
+    ] {
+        write(dir.path(), &[("s.yaml", &FROM.replace("data-from: v", &format!("data-from: {folder}")))]);
+        let report = check(dir.path(), &options);
+        assert!(report.findings().iter().any(|finding| finding.message.contains("the state folder")), "{folder} {report}");
     }
 }
 

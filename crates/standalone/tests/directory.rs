@@ -204,6 +204,59 @@ fn what_a_broken_file_held_stays_in_force() {
 }
 
 #[test]
+fn rights_that_a_broken_file_takes_back_are_gone() {
+    let (account, role, binding) = {
+        let mut parts = RIGHTS.split("---\n");
+        (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap())
+    };
+    let wrong = "---\nkind: x\n";
+    for (text, expect) in [
+        // Nobody knows what it takes back.
+        (format!("{account}---\na: ["), true),
+        (format!("{RIGHTS}{wrong}"), true),
+        (format!("{account}---\n{role}{wrong}"), false),
+        (format!("{account}---\n{binding}{wrong}"), false),
+        (format!("{role}---\n{binding}{wrong}"), false),
+        // Under another name, namespace or kind it is another.
+        (format!("{}{wrong}", RIGHTS.replace("{name: use, namespace: team}", "{name: use, namespace: other}")), false),
+        (format!("{}{wrong}", RIGHTS.replace("kind: RoleBinding\n", "kind: ClusterRoleBinding\n")), false),
+        (format!("{account}---\n{role}---\n{}", binding.replace("kind: RoleBinding\n", "kind: RoleBidning\n").replace("roleRef", "rolRef")), false),
+        // Broken, but there.
+        (format!("{account}---\n{role}---\n{}", binding.replace("roleRef", "rolRef")), true),
+        (format!("# {RIGHTS}{wrong}").replace('\n', "\n# ") + wrong, false),
+    ] {
+        let fixture = Fixture::new();
+        assert!(may(&fixture.directory, "builder", "one"));
+        fixture.now("rights.yaml", &text);
+        assert_eq!(may(&fixture.directory, "builder", "one"), expect, "{text}");
+        // What else the file held would stay, and everything is back once it is mended.
+        assert_eq!(fixture.state("one"), "first");
+        fixture.now("rights.yaml", RIGHTS);
+        assert!(may(&fixture.directory, "builder", "one"));
+    }
+}
+
+#[test]
+fn a_right_that_moves_out_of_a_broken_file_is_given_once() {
+    let fixture = Fixture::new();
+    let binding = RIGHTS.rsplit("---\n").next().unwrap();
+    let wrong = "---\nkind: x\n";
+    let rest = RIGHTS.strip_suffix(binding).unwrap();
+    fixture.put("moved.yaml", binding);
+    fixture.now("rights.yaml", &format!("{rest}{wrong}"));
+    assert!(may(&fixture.directory, "builder", "one"));
+    // Back again in the broken file, and then in the mended one: it belongs to where it is in force.
+    for text in [format!("{RIGHTS}{wrong}"), RIGHTS.to_owned()] {
+        fixture.now("rights.yaml", &text);
+        assert!(may(&fixture.directory, "builder", "one"));
+        fixture.now("moved.yaml", "kind: x\n");
+        assert!(!may(&fixture.directory, "builder", "one") || text == RIGHTS);
+        fixture.now("moved.yaml", binding);
+        assert!(may(&fixture.directory, "builder", "one"));
+    }
+}
+
+#[test]
 fn of_a_file_that_was_never_good_only_unusable_objects_are_there() {
     let sound = connector("one", "https://one.example");
     let file = format!("{CLASS}---\n{}---\n{sound}---\n{}---\n{}", secret("first"), connector("two", "https://two.example").replace("auth:", "atuh:"), RIGHTS);

@@ -183,6 +183,43 @@ mod tests {
     }
 
     #[test]
+    fn links_to_directories_lead_nowhere_else() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("dir");
+        for folder in ["dir/in", "dir/.hidden", "dir-evil"] {
+            fs::create_dir_all(parent.path().join(folder)).unwrap();
+            fs::write(parent.path().join(folder).join("a.yaml"), "").unwrap();
+        }
+        for (target, link) in
+            [("/", "root"), ("..", "up"), ("../dir-evil", "beside"), ("in/../../dir-evil", "through"), ("root/tmp", "chain"), (".hidden", "fine")]
+        {
+            symlink(target, dir.join(link)).unwrap();
+        }
+        symlink("../dir-evil/a.yaml", dir.join("file.yaml")).unwrap();
+        let mut found = walk(&dir, None);
+        found.outside.sort();
+        assert_eq!(found.outside, ["beside", "chain", "root", "through", "up"].map(|link| dir.join(link)));
+        assert_eq!(names(&dir, &found), ["file.yaml", "fine/a.yaml", "in/a.yaml"]);
+        // The directory itself may be a link.
+        symlink(&dir, parent.path().join("link")).unwrap();
+        assert_eq!(names(&parent.path().join("link"), &walk(&parent.path().join("link"), None)), ["file.yaml", "fine/a.yaml", "in/a.yaml"]);
+    }
+
+    #[test]
+    fn a_walk_is_cut_short() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..10 {
+            fs::create_dir_all(dir.path().join(format!("d{n}/.e"))).unwrap();
+        }
+        let all = walk_at_most(20, dir.path(), None);
+        assert!(!all.cut_short && all.unreadable.is_empty());
+        let some = walk_at_most(19, dir.path(), None);
+        assert!(some.cut_short);
+        assert_eq!(some.unreadable[0].0, dir.path());
+        assert!(some.unreadable[0].1.starts_with("has more than 19 files and folders in it"));
+    }
+
+    #[test]
     fn a_directory_that_is_missing_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(walk(&dir.path().join("none"), None).unreadable.len(), 1);

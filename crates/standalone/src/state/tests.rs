@@ -1,4 +1,4 @@
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::sync::Barrier;
 
 use tempfile::TempDir;
@@ -43,25 +43,74 @@ fn is_private_and_ignored_by_git() {
 fn opening_again_changes_nothing() {
     let (_parent, state) = folder();
     fs::write(state.folder().join(".gitignore"), "*\n!ca.crt\n").unwrap();
-    chmod(state.folder(), 0o750);
+    chmod(state.folder(), 0o500);
     State::open(state.folder()).unwrap();
     assert_eq!(fs::read_to_string(state.folder().join(".gitignore")).unwrap(), "*\n!ca.crt\n");
-    assert_eq!(mode(state.folder()), 0o750);
+    assert_eq!(mode(state.folder()), 0o500);
 }
 
 #[test]
 fn refuses_folders_that_will_not_do() {
     let (parent, state) = folder();
-    for mode in [0o720, 0o702, 0o777, 0o1777] {
+    for mode in [0o720, 0o702, 0o777, 0o1777, 0o750, 0o710, 0o701, 0o755, 0o2740] {
         chmod(state.folder(), mode);
         let error = State::open(state.folder()).unwrap_err();
-        assert!(matches!(error, OpenError::WritableByOthers(_, found) if found == mode), "{error}");
+        assert!(matches!(error, OpenError::OpenToOthers(_, found) if found == mode), "{error}");
         assert!(error.to_string().contains(&format!("(mode {mode:04o}): run `chmod 700 /")), "{error}");
     }
     assert!(matches!(State::open(parent.path().join("no/such")), Err(OpenError::Create(..))));
     let file = parent.path().join("file");
     fs::write(&file, "").unwrap();
     assert!(matches!(State::open(file), Err(OpenError::NotAFolder(_))));
+}
+
+/// A folder that isn't ours, whoever runs the test.
+fn of_another_user(parent: &Path) -> PathBuf {
+    let folder = parent.join("theirs");
+    DirBuilder::new().mode(0o700).create(&folder).unwrap();
+    match chown(&folder, Some(65534), None) {
+        Ok(()) => folder,
+        // Only root may give something away, and it isn't root who runs this.
+        Err(_) => PathBuf::from("/"),
+    }
+}
+
+#[test]
+fn a_folder_of_another_user_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let theirs = of_another_user(parent.path());
+    let link = parent.path().join("link");
+    symlink(&theirs, &link).unwrap();
+    for folder in [theirs, link] {
+        let error = State::open(&folder).unwrap_err();
+        assert!(matches!(&error, OpenError::NotOwned(path, _) if *path == folder), "{error}");
+        assert!(!folder.join(GIT_IGNORE).exists());
+    }
+}
+
+#[test]
+fn a_link_is_as_good_as_what_it_leads_to() {
+    let (parent, state) = folder();
+    let link = parent.path().join("link");
+    symlink(state.folder(), &link).unwrap();
+    State::open(&link).unwrap().signing_key().unwrap();
+    chmod(state.folder(), 0o755);
+    assert!(matches!(State::open(&link), Err(OpenError::OpenToOthers(_, 0o755))));
+}
+
+#[test]
+fn a_key_of_another_user_is_refused() {
+    let (parent, state) = folder();
+    // One that root made for us is as well known to somebody else as any other.
+    let theirs = parent.path().join("key");
+    fs::write(&theirs, SigningKey::generate_pem().unwrap().expose()).unwrap();
+    chmod(&theirs, 0o600);
+    let theirs = match chown(&theirs, Some(65534), None) {
+        Ok(()) => theirs,
+        Err(_) => PathBuf::from("/etc/passwd"),
+    };
+    symlink(theirs, state.folder().join(SIGNING_KEY)).unwrap();
+    assert!(matches!(state.signing_key(), Err(SigningKeyError::NotOwned(..))));
 }
 
 #[test]

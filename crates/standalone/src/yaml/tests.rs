@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -83,6 +84,33 @@ fn a_small_file_cannot_become_a_big_tree() {
     let block: String = (0..5000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
     assert!(parse(&block).1.unwrap().problem.starts_with("nests"));
     assert!(parse("a: &a [*a]").1.is_some());
+}
+
+/// Quadratic reading of it would take minutes.
+#[test]
+fn p24_merging_takes_no_longer_than_reading() {
+    let mut text = String::from("a: &a\n");
+    text.extend((0..100_000).map(|n| format!("  k{n}: v\n")));
+    text.push_str("b: {<<: [*a, *a]}\n");
+    let started = Instant::now();
+    let (documents, error) = parse(&text);
+    assert!(error.is_none(), "{error:?}");
+    let Value::Mapping(mapping) = &documents[0].get("b").unwrap().value else { panic!("a mapping") };
+    assert_eq!((mapping.entries.len(), mapping.entries[99_999].key.as_str()), (100_000, "k99999"));
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
+#[test]
+fn p24_a_small_file_cannot_repeat_much_text() {
+    let long = "x".repeat(1 << 20);
+    for (anchor, alias) in [(format!("&a {long}"), "*a"), (format!("&a [&b [{long}]]"), "{<<: {k: *b}}"), (format!("&a {{k: {long}}}"), "{<<: *a}")] {
+        let repeated = |times| format!("- {anchor}\n{}", format!("- {alias}\n").repeat(times));
+        assert!(parse(&repeated(15)).1.is_none());
+        assert_eq!(parse(&repeated(17)).1.unwrap().problem, "has aliases that repeat more than 16 MiB of text");
+    }
+    // Keys are also repeated where there is no alias: in the path of every problem below them.
+    assert!(parse(&format!("? {}\n: v\n", "é".repeat(1024))).1.is_none());
+    assert_eq!(parse(&format!("? {}\n: v\n", "é".repeat(1025))).1.unwrap().problem, "has a key of more than 1024 characters");
 }
 
 #[test]
@@ -190,6 +218,7 @@ fn every_error_of_a_struct_is_found_at_once() {
 fn errors_are_bounded() {
     let many: String = (0..500).map(|n| format!("k{n}: {n}\n")).collect();
     assert_eq!(problems(&format!("map:\n{}", many.replace('k', "  k"))).len(), 50);
+    assert_eq!(problems(&many).len(), 50);
 }
 
 /// Whatever is in a file, reading it ends and does so without a panic. The seeds have every construct; what is done to them is always the same.
