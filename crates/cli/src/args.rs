@@ -280,6 +280,9 @@ Needs a running `connectors standalone` on the directory.")]
 pub(crate) struct EnvArgs {
     #[command(flatten)]
     pub(crate) using: UseArgs,
+    /// What the token is for; as the running proxy has it
+    #[arg(long, env = "CONNECTORS_AUDIENCE", default_value = DEFAULT_AUDIENCE, value_delimiter = ',', value_name = "AUDIENCE")]
+    pub(crate) audience: Vec<String>,
 }
 
 #[derive(Args)]

@@ -23,14 +23,14 @@ pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(words);
     if let Some(running) = state.running() {
-        command.envs(environment(&arguments.using, &state, running.listen)?);
+        command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, running.listen)?);
         // Takes this process's place, so exit status and signals are the command's own.
         return Err(anyhow::Error::new(command.exec()).context(format!("cannot run {}", program.display())));
     }
     logging::start(arguments.proxy.log_format, &quieter(&arguments.proxy.log))?;
     let options = Options { proxy: arguments.proxy.clone(), ..Options::on_loopback() };
     let server = Server::start(&arguments.using.folder, &options, std::io::sink())?;
-    command.envs(environment(&arguments.using, &state, server.address())?);
+    command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, server.address())?);
     let status = supervise(command, program)?;
     server.stop();
     Ok(exit_code(status))
@@ -44,14 +44,14 @@ pub(crate) fn print(arguments: &EnvArgs) -> anyhow::Result<ExitCode> {
         bail!("no proxy runs on {}: start `connectors standalone --dir {0}`, or use `connectors exec`", arguments.using.folder.dir.display());
     };
     let mut out = std::io::stdout().lock();
-    for (name, value) in environment(&arguments.using, &state, running.listen)? {
+    for (name, value) in environment(&arguments.using, &arguments.audience, &state, running.listen)? {
         writeln!(out, "{}", shell_line(name, &value))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// What the command's clients need to know.
-fn environment(using: &UseArgs, state: &State, proxy: SocketAddr) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+fn environment(using: &UseArgs, audiences: &[String], state: &State, proxy: SocketAddr) -> anyhow::Result<Vec<(&'static str, OsString)>> {
     let directory = Directory::open(&using.folder.dir, using.folder.options(&DirectoryOptions::default().system_namespace))?;
     let snapshot = directory.snapshot().load_full();
     for name in &using.connectors {
@@ -60,8 +60,8 @@ fn environment(using: &UseArgs, state: &State, proxy: SocketAddr) -> anyhow::Res
         }
     }
     let token = match &using.service_account {
-        Some(name) => identity::service_account_token(&using.folder, name, using.duration, &identity::default_audience())?,
-        None => identity::owner_token(&using.folder, using.duration)?,
+        Some(name) => identity::service_account_token(&using.folder, name, using.duration, audiences)?,
+        None => identity::owner_token(&using.folder, using.duration, audiences)?,
     };
     let local_tools = any_local(&snapshot, &using.connectors);
     let environment = ClientEnvironment { connectors: &using.connectors, token: &token, proxy: reachable(proxy), state, local_tools };

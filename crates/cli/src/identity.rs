@@ -26,8 +26,8 @@ pub(crate) fn service_account_token(folder: &Folder, name: &str, lifetime: Lifet
 }
 
 /// A token for the folder's owner, who may use every Connector: whoever can read the signing key could make any token.
-pub(crate) fn owner_token(folder: &Folder, lifetime: Lifetime) -> anyhow::Result<SecretValue> {
-    mint(folder, &Holder::LocalOwner, lifetime, &default_audience())
+pub(crate) fn owner_token(folder: &Folder, lifetime: Lifetime, audiences: &[String]) -> anyhow::Result<SecretValue> {
+    mint(folder, &Holder::LocalOwner, lifetime, audiences)
 }
 
 fn mint(folder: &Folder, holder: &Holder, lifetime: Lifetime, audiences: &[String]) -> anyhow::Result<SecretValue> {

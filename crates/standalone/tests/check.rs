@@ -556,6 +556,7 @@ fn a_secret_neither_takes_nor_hides_manifests() {
         assert!(findings.iter().any(|line| line.starts_with("a/s.yaml: error: has a Secret that takes its values from")), "{folder:?} {findings:?}");
         assert!(findings.iter().any(|line| line.contains("broken.yaml:") && line.contains("is not valid YAML")), "{findings:?}");
     }
+    fs::remove_file(dir.path().join("seen")).unwrap();
     write(
         dir.path(),
         &[

@@ -1,0 +1,136 @@
+//! What the tests have in common: a Gitea, the manifests for it, the proxy in front of it, and what must hold after a client has used it.
+
+use std::sync::Arc;
+
+use connectors_e2e::{
+    Canaries, Client, Connector, Connectors, Folder, Gitea, GiteaRequest, Ran, basic, basic_class, basic_secret, bearer_class, bearer_secret, binary,
+    ca_secret, flags, grant, service_account, unique,
+};
+
+/// A Gitea, and manifests by which `team/builder` may use it: as `team/gitea`, whose credential is Basic, and `team/api`, whose is Bearer.
+pub(crate) struct World {
+    pub(crate) tool: Arc<Gitea>,
+    folder: Folder,
+}
+
+impl World {
+    fn new(tool: Arc<Gitea>) -> Self {
+        let folder = Folder::new().with(&[
+            flags(&["enable-custom-ca-certs"]),
+            basic_class("web"),
+            bearer_class("api"),
+            Connector::new("team/gitea", "web", &tool.url()).auth("basicAuth", "gitea").yaml(),
+            Connector::new("team/api", "api", &tool.url()).auth("bearerTokenAuth", "api").yaml(),
+            basic_secret("team/gitea", Gitea::USER, tool.token()),
+            bearer_secret("team/api", tool.token()),
+            service_account("team/builder"),
+            service_account("team/stranger"),
+            grant("team/builder", "team/gitea"),
+            grant("team/builder", "team/api"),
+        ]);
+        if let Some(pem) = tool.ca() {
+            // For every Connector.
+            let labelled =
+                ca_secret("connectors-system/tool-ca", &pem).replace("metadata:\n", "metadata:\n  labels:\n    connectors.cpaas.io/ca-cert: \"true\"\n");
+            folder.write("ca.yaml", &labelled);
+        }
+        Self { tool, folder }
+    }
+
+    /// Plain: reverse and forward mode.
+    pub(crate) fn plain() -> Self {
+        Self::new(Gitea::shared())
+    }
+
+    /// Over https: intercepted.
+    pub(crate) fn tls() -> Self {
+        Self::new(Gitea::shared_tls())
+    }
+
+    /// Starts the proxy.
+    pub(crate) fn serve(&self) -> Case<'_> {
+        self.serve_with(&[])
+    }
+
+    pub(crate) fn serve_with(&self, flags: &[&str]) -> Case<'_> {
+        let proxy = Connectors::start_with(&self.folder, flags);
+        let token = proxy.token("team/builder");
+        Case { world: self, tool: &self.tool, proxy, token }
+    }
+
+    pub(crate) fn basic(&self) -> String {
+        basic(Gitea::USER, self.tool.token())
+    }
+
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.tool.token())
+    }
+}
+
+/// The proxy in front of that Gitea, and a token of `team/builder`.
+pub(crate) struct Case<'a> {
+    world: &'a World,
+    tool: &'a Gitea,
+    pub(crate) proxy: Connectors<'a>,
+    pub(crate) token: String,
+}
+
+impl Case<'_> {
+    /// A request whose target has `uri` in it came by `mode` and reached the tool with its own credential, so that it took the caller for its
+    /// own user; nothing of the caller's ever did, and the client never had the tool's.
+    #[track_caller]
+    pub(crate) fn assert_injected(&self, mode: &str, client: &Client, authorization: &str, uri: &str) {
+        let done = |seen: &GiteaRequest| seen.uri.contains(uri) && seen.status < 300 && seen.authorization == authorization && seen.identity == Gitea::USER;
+        self.tool.wait_until_seen(&format!("{uri} with {authorization}"), done);
+        let path = uri.split('?').next().unwrap_or_default();
+        self.proxy.wait_for_record(&format!("{path} by {mode}"), |record| {
+            let is = |field: &str, value: &str| record[field].as_str() == Some(value);
+            let own = record["path"].as_str().is_some_and(|own| own.contains(path));
+            own && is("mode", mode) && is("user", "system:serviceaccount:team:builder") && is("answered_by", "tool")
+        });
+        self.assert_hidden(client, &self.token);
+    }
+
+    /// The client has nothing of the tool's, the tool nothing of the caller's, and what the proxy prints nothing of either's.
+    #[track_caller]
+    pub(crate) fn assert_hidden(&self, client: &Client, token: &str) {
+        let (tools, callers) = (Canaries::default().add("the tool's token", self.tool.token()), Canaries::default().add_token("the caller's token", token));
+        client.assert_never_saw(&tools);
+        let seen = self.tool.seen();
+        callers.assert_absent("what the tool saw", format!("{seen:?}"));
+        assert!(seen.iter().all(|request| request.proxy_authorization.is_empty()), "{seen:?}");
+        for (place, text) in [("the proxy's output", self.proxy.output()), ("its errors", self.proxy.errors()), ("its metrics", self.proxy.metrics())] {
+            tools.assert_absent(place, &text);
+            callers.assert_absent(place, &text);
+        }
+    }
+
+    /// A client whose `http_proxy` and `https_proxy` name a Connector.
+    pub(crate) fn behind(&self, connector: &str, token: &str) -> Client {
+        Client::new().proxy(&self.proxy.proxy_url(connector, token))
+    }
+
+    /// Those who may not: a caller without rights, and one with a bad token; each with the status by reverse address and by forward proxy.
+    pub(crate) fn unwanted(&self) -> [(String, &'static str, &'static str); 2] {
+        [(self.proxy.token("team/stranger"), "403", "403"), ("wrong.wrong.wrong-token-of-some-length".to_owned(), "401", "407")]
+    }
+
+    /// Runs a program by `connectors exec`.
+    #[track_caller]
+    pub(crate) fn exec(&self, client: &Client, words: &[&str]) -> Ran {
+        let folder = self.world.folder.path().to_string_lossy();
+        let own = ["exec", "--dir", &folder, "--service-account", "team/builder", "team/gitea", "--"];
+        client.run(&binary().to_string_lossy(), own.iter().chain(words))
+    }
+}
+
+/// A name for a package, used by one test.
+pub(crate) fn package(label: &str) -> String {
+    unique(label).replace("canary-", "p-")
+}
+
+/// The private repository.
+pub(crate) const REPOSITORY: &str = "/api/v1/repos/owner/private";
+
+/// Says as whom the tool sees the caller.
+pub(crate) const USER: &str = "/api/v1/user";
