@@ -160,6 +160,12 @@ impl<'a> Connectors<'a> {
     pub fn stop(&mut self) -> ExitStatus {
         self.process.terminate()
     }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait()
+    }
 }
 
 /// Runs the binary with these arguments until it ends.

@@ -74,6 +74,12 @@ impl Process {
         if !self.ended() {
             self.signal(Signal::TERM);
         }
+        self.wait()
+    }
+
+    /// Waits until it has ended.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
         wait_for(format!("{} to end", self.name), || self.child.try_wait().unwrap())
     }
 }

@@ -35,10 +35,24 @@ fn a_request_in_flight_finishes_after_sigterm() {
     request.write_all(b"done").unwrap();
     let answer = client.answer().unwrap();
     assert_eq!((answer.status(), answer.text().as_str()), (200, "done"));
-    assert!(proxy.stop().success(), "{}", proxy.errors());
+    assert!(proxy.wait().success(), "{}", proxy.errors());
     let records = proxy.records();
     assert_eq!((records.len(), &records[0]["status"], &records[0]["answered_by"]), (1, &200.into(), &"tool".into()), "{records:?}");
     assert!(!folder.state().join("running.json").exists());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let tool = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = folder(&format!("http://{}", tool.local_addr().unwrap()));
+    let mut proxy = Connectors::start(&folder);
+    let token = proxy.token("team/builder");
+    let mut client = Connection::open(proxy.listen()).unwrap();
+    client.send(format!("GET /namespaces/team/connectors/tool/ HTTP/1.1\r\nHost: p\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).unwrap();
+    let (_unanswered, _) = tool.accept().unwrap();
+    proxy.ask_to_stop();
+    wait_for("the proxy to stop accepting", || Connection::open(proxy.listen()).is_err().then_some(()));
+    assert_eq!(proxy.stop().code(), Some(130), "{}", proxy.errors());
 }
 
 #[test]

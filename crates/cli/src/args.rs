@@ -209,7 +209,7 @@ pub(crate) struct CheckArgs {
     #[arg(env = "CONNECTORS_DIR", value_name = "DIR", required_unless_present = "dir_option")]
     pub(crate) dir: Option<PathBuf>,
     /// The same
-    #[arg(id = "dir_option", long = "dir", env = "CONNECTORS_DIR", hide = true, value_name = "DIR")]
+    #[arg(id = "dir_option", long = "dir", hide = true, value_name = "DIR")]
     pub(crate) dir_option: Option<PathBuf>,
     /// The state folder, which is no part of the manifests
     #[arg(long, env = "CONNECTORS_STATE", value_name = "DIR")]
@@ -300,9 +300,9 @@ pub(crate) struct GetArgs {
     #[command(flatten)]
     pub(crate) folder: Folder,
     /// The namespace
-    #[arg(long, short, env = "CONNECTORS_NAMESPACE", default_value = "default", conflicts_with = "all_namespaces", value_name = "NAMESPACE")]
+    #[arg(long, short, env = "CONNECTORS_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
     pub(crate) namespace: String,
-    /// All namespaces
+    /// All namespaces, whatever --namespace says
     #[arg(long, short = 'A', env = "CONNECTORS_ALL_NAMESPACES")]
     pub(crate) all_namespaces: bool,
     /// How to print
@@ -354,7 +354,7 @@ mod tests {
         for command in Arguments::command().get_subcommands() {
             for argument in command.get_arguments() {
                 let name = argument.get_id().as_str();
-                let exempt = matches!(name, "help" | "version" | "command" | "kind" | "names");
+                let exempt = matches!(name, "help" | "version" | "command" | "kind" | "names" | "dir_option");
                 assert!(exempt || argument.get_env().is_some(), "{} --{name}", command.get_name());
             }
         }

@@ -4,7 +4,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use connectors_crd::{Condition, Connector, ConnectorClass, ConnectorProxyStatus, ConnectorStatus, PROXY_RESOLVER_ANNOTATION, ResolvedAddress};
+use connectors_core::{ConnectorRef, Resolver, Snapshot};
+use connectors_crd::{Condition, Connector, ConnectorClass, ConnectorProxyStatus, ConnectorStatus, ResolvedAddress};
 use connectors_standalone::Directory;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -22,7 +23,8 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
             let mut connectors: Vec<Connector> = directory.connectors().into_iter().filter(wanted).collect();
             let listen = arguments.folder.open_state().ok().and_then(|state| state.running()).map(|running| running.listen);
             if let Some(listen) = listen {
-                connectors.iter_mut().for_each(|connector| set_proxy_address(connector, &directory.classes(), listen));
+                let snapshot = directory.snapshot().load_full();
+                connectors.iter_mut().for_each(|connector| set_proxy_address(connector, &snapshot, listen));
             }
             print(arguments, connectors)
         }
@@ -31,13 +33,14 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// `status.proxy.httpAddress.url`, as it is reached on this machine.
-fn set_proxy_address(connector: &mut Connector, classes: &[ConnectorClass], listen: std::net::SocketAddr) {
-    let Some(class) = classes.iter().find(|class| class.metadata.name == connector.spec.connector_class_name) else { return };
+fn set_proxy_address(connector: &mut Connector, snapshot: &Snapshot, listen: std::net::SocketAddr) {
     let (name, namespace, port) = (&connector.metadata.name, &connector.metadata.namespace, listen.port());
-    let mut url = format!("http://c-{name}.{namespace}.localhost:{port}");
-    if class.metadata.annotations.get(PROXY_RESOLVER_ANNOTATION).is_some_and(|resolver| resolver == "path") {
-        url.push_str(&format!("/namespaces/{namespace}/connectors/{name}"));
-    }
+    let Some(resolved) = ConnectorRef::new(namespace, name).ok().and_then(|name| snapshot.connector(&name).cloned()) else { return };
+    let host = format!("http://c-{name}.{namespace}.localhost:{port}");
+    let url = match resolved.resolver {
+        Resolver::Host => host,
+        Resolver::Path => format!("{host}/namespaces/{namespace}/connectors/{name}"),
+    };
     let status = connector.status.get_or_insert_with(ConnectorStatus::default);
     status.proxy = Some(ConnectorProxyStatus { http_address: ResolvedAddress { url, ..ResolvedAddress::default() } });
 }

@@ -80,24 +80,36 @@ impl Server {
         crate::admin::Pages { observer: self.observer.clone(), drain: self.drain.clone() }
     }
 
-    /// Waits for SIGTERM, SIGINT or SIGHUP.
+    /// Waits for SIGTERM or SIGINT.
     pub(crate) fn wait_for_signal(&self) -> anyhow::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            anyhow::Ok(())
-        })
+        next_signal()
     }
 
-    /// Stops accepting, and lets requests in flight finish.
+    /// Stops accepting, and lets requests in flight finish. A signal meanwhile ends the process at once.
     pub(crate) fn stop(self) {
+        std::thread::spawn(|| {
+            if next_signal().is_ok() {
+                std::process::exit(EXIT_INTERRUPTED);
+            }
+        });
         self.running.stop();
     }
+}
+
+/// As shells have it for a command that SIGINT ended.
+const EXIT_INTERRUPTED: i32 = 130;
+
+fn next_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        anyhow::Ok(())
+    })
 }
 
 fn settings(flags: &ProxyArgs) -> Settings {

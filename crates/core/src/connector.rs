@@ -1,6 +1,6 @@
 //! A Connector, resolved: everything the data path needs of it, computed when it changes and not when it is used.
 
-use crate::{Address, ConnectorRef, InFlight, Origin, RequestPath, SecretValue, TrustRoots};
+use crate::{Address, ConnectorRef, InFlight, Origin, SecretValue, TrustRoots};
 
 /// One tool, ready to be proxied to.
 #[derive(Debug)]
@@ -51,13 +51,29 @@ pub struct Credential {
     pub headers: Vec<InjectedHeader>,
 }
 
-/// One header, its line prepared.
+/// One header, its line prepared. The name, by which the caller's own such headers are taken off, and the line can't disagree.
 #[derive(Debug)]
 pub struct InjectedHeader {
+    name: Box<str>,
+    line: SecretValue,
+}
+
+impl InjectedHeader {
+    /// `name: value`. Whoever makes one has seen to it that the value has no line break or other control character.
+    pub fn new(name: &str, value: &[u8]) -> Self {
+        let line = [name.as_bytes(), b": ", value, b"\r\n"].concat();
+        Self { name: name.into(), line: SecretValue::new(line) }
+    }
+
     /// The field's name.
-    pub name: Box<str>,
-    /// `Name: value\r\n`.
-    pub line: SecretValue,
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `name: value` with its CR LF.
+    pub fn line(&self) -> &SecretValue {
+        &self.line
+    }
 }
 
 /// Why a Connector can't be used. The text is for whoever may use it, so it names fields and never values.
@@ -136,11 +152,6 @@ impl Connector {
     /// Every address that the credential may go to, `spec.address` first.
     pub fn targets(&self) -> impl Iterator<Item = &Address> {
         std::iter::once(&self.address).chain(&self.extensions)
-    }
-
-    /// The longest target that a request for `path` at `origin` is aimed at.
-    pub fn target(&self, origin: &Origin, path: &RequestPath<'_>) -> Option<&Address> {
-        self.targets().filter(|address| address.contains(origin, path)).max_by_key(|address| address.prefix().as_str().len())
     }
 
     /// Whether any target is at this origin, whatever its path.

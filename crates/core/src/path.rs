@@ -88,8 +88,22 @@ impl PathPrefix {
     /// Whether `path` is this prefix or lies under it. Compared segment by segment, with percent-encoded unreserved
     /// characters equal to the characters (RFC 3986 §6.2.2.2).
     pub fn contains(&self, path: &RequestPath<'_>) -> bool {
-        let mut sent = path.path().split('/');
-        self.0.split('/').all(|own| sent.next().is_some_and(|sent| same_segment(own, sent)))
+        self.strip(path.path()).is_some()
+    }
+
+    /// What of `path` lies below this prefix: empty, or beginning with `/`. `None` if it isn't under it.
+    pub fn strip<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let mut rest = path;
+        // The first piece is what stands before the first slash: nothing.
+        for own in self.0.split('/').skip(1) {
+            let sent = rest.strip_prefix('/')?;
+            let end = sent.find('/').unwrap_or(sent.len());
+            if !same_segment(own, &sent[..end]) {
+                return None;
+            }
+            rest = &sent[end..];
+        }
+        Some(rest)
     }
 
     /// The prefix's text, `""` for none.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 /// Bytes that must never reach a log, an error, a metric or `Debug` output: a password, a token, a prepared header.
@@ -31,11 +30,6 @@ impl SecretValue {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// Compares without revealing by its duration where two values of the same length differ.
-    pub fn ct_eq(&self, other: &[u8]) -> bool {
-        self.0.ct_eq(other).into()
-    }
 }
 
 impl Drop for SecretValue {
@@ -58,13 +52,5 @@ mod tests {
     fn debug_shows_nothing_of_the_value() {
         assert_eq!(format!("{:?}", SecretValue::new("hunter2")), "[redacted]");
         assert_eq!(format!("{:#?}", Some(SecretValue::new("hunter2"))), "Some(\n    [redacted],\n)");
-    }
-
-    #[test]
-    fn p27_comparison_goes_through_constant_time_equality() {
-        let value = SecretValue::new("abc");
-        assert!(value.ct_eq(b"abc"));
-        assert!(!value.ct_eq(b"abd"));
-        assert!(!value.ct_eq(b"ab"));
     }
 }

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     fn of(username: &str, password: &str) -> Result<String, PrepareError> {
-        basic(&SecretValue::new(username), &SecretValue::new(password)).map(|made| String::from_utf8(made.headers[0].line.expose().to_vec()).unwrap())
+        basic(&SecretValue::new(username), &SecretValue::new(password)).map(|made| String::from_utf8(made.headers[0].line().expose().to_vec()).unwrap())
     }
 
     #[test]

@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_token_becomes_a_line_or_is_refused() {
-        let of = |token: &str| bearer(&SecretValue::new(token)).map(|made| String::from_utf8(made.headers[0].line.expose().to_vec()).unwrap());
+        let of = |token: &str| bearer(&SecretValue::new(token)).map(|made| String::from_utf8(made.headers[0].line().expose().to_vec()).unwrap());
         assert_eq!(of("abc.def").unwrap(), "Authorization: Bearer abc.def\r\n");
         assert_eq!(of(""), Err(PrepareError::Empty));
         assert_eq!(of("a b"), Err(PrepareError::NotAToken));

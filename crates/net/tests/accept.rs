@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "this is the client, not the proxy")]
 fn accepting_goes_on_once_there_are_file_descriptors_again() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -34,6 +34,8 @@ pub(crate) enum CredentialError {
     Missing,
     #[error("only the schemes Basic and Bearer are understood")]
     Scheme,
+    #[error("only the scheme Basic is understood here, since the user name must name a Connector")]
+    ProxyScheme,
     #[error("the Basic credentials are not base64 of user:token")]
     Basic,
     #[error("the token is empty")]
@@ -48,7 +50,7 @@ pub(crate) enum CredentialError {
 pub(crate) fn proxy_credentials(head: &RequestHead) -> Result<ProxyCredentials, CredentialError> {
     let (user, token) = match scheme(head.get(Field::ProxyAuthorization))? {
         Scheme::Basic(encoded) => basic(encoded)?,
-        Scheme::Bearer(_) => return Err(CredentialError::Scheme),
+        Scheme::Bearer(_) => return Err(CredentialError::ProxyScheme),
     };
     let user = user.expose_str().ok_or(CredentialError::Basic)?;
     let mut named = Vec::new();
@@ -193,3 +195,32 @@ impl Identities {
 
 /// One cache a core, shared by its connections.
 pub(crate) type SharedIdentities = Rc<Identities>;
+
+#[cfg(test)]
+mod tests {
+    use connectors_core::Answer;
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Authenticator for Nobody {
+        fn authenticate<'a>(&'a self, _: &'a SecretValue) -> Answer<'a, Result<Identity, Unauthenticated>> {
+            Answer::Now(Err(Unauthenticated::Refused("nobody")))
+        }
+
+        fn still_stands(&self, _: &Caller) -> bool {
+            true
+        }
+    }
+
+    /// What is compared is a hash under a key that nobody outside knows, so the time it takes says nothing of a token.
+    #[test]
+    fn p27_tokens_are_never_compared_only_their_hashes_under_a_random_key() {
+        let caches = [Identities::new(Arc::new(Nobody)), Identities::new(Arc::new(Nobody))];
+        let token = SecretValue::new("canary-token");
+        assert_eq!(caches[0].key(&token), caches[0].key(&SecretValue::new("canary-token")));
+        assert_ne!(caches[0].key(&token), caches[0].key(&SecretValue::new("canary-tokem")));
+        assert_ne!(caches[0].key(&token), caches[1].key(&token), "the key is of this process and cache");
+    }
+}

@@ -89,7 +89,7 @@ fn apply(credential: Option<&Credential>, out: &mut Vec<u8>) {
     let Some(credential) = credential else { return };
     out.truncate(out.len() - b"\r\n".len());
     for header in &credential.headers {
-        out.extend_from_slice(header.line.expose());
+        out.extend_from_slice(header.line().expose());
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -130,7 +130,7 @@ pub(crate) fn trailer_stays(outgoing: &Outgoing<'_>, line: &Line<'_>) -> bool {
 
 /// Whether a header of that name, or one that a CGI-like server takes for it, is about to be set.
 fn is_replaced(credential: Option<&Credential>, name: &str) -> bool {
-    credential.is_some_and(|credential| credential.headers.iter().any(|header| same_name(&header.name, name)))
+    credential.is_some_and(|credential| credential.headers.iter().any(|header| same_name(header.name(), name)))
 }
 
 /// Equal but for case and for what stands between the words: `_` becomes `-` on the way through CGI, WSGI and the like.
@@ -181,7 +181,7 @@ mod tests {
     const TOKEN: &str = "caller.token.canary";
 
     fn credential() -> Credential {
-        Credential { headers: vec![InjectedHeader { name: "Authorization".into(), line: SecretValue::new("Authorization: Basic dG9vbA==\r\n") }] }
+        Credential { headers: vec![InjectedHeader::new("Authorization", b"Basic dG9vbA==")] }
     }
 
     /// What reaches the tool at `https://tool.example/base` when `request` comes in.
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn p10_aliases_and_repeats_of_the_injected_header_go() {
-        let named = Credential { headers: vec![InjectedHeader { name: "Private-Token".into(), line: SecretValue::new("Private-Token: own\r\n") }] };
+        let named = Credential { headers: vec![InjectedHeader::new("Private-Token", b"own")] };
         let sent = sent(
             "GET / HTTP/1.1\r\nHost: c\r\nprivate_token: a\r\nPRIVATE-TOKEN: b\r\nPrivate.Token: c\r\nPrivate-Token: d\r\nPrivate-Tokens: stays",
             true,

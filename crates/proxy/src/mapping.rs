@@ -127,7 +127,7 @@ impl Mapping<'_> {
 
     /// The path without the target's prefix; `None` if it isn't under it.
     fn below_prefix<'t>(&self, path: &'t str) -> Option<&'t str> {
-        match path.strip_prefix(self.address.prefix().as_str())? {
+        match self.address.prefix().strip(path)? {
             "" => Some("/"),
             below if below.starts_with('/') => Some(below),
             _ => None,
@@ -245,6 +245,7 @@ mod tests {
             ("https://tool.example/base", PATH, "https://tool.example/base/a", "http://proxy:8080/namespaces/team/connectors/git/a"),
             ("https://tool.example/base", HOST, "/base/a", "/a"),
             ("https://tool.example/base", HOST, "/base", "/"),
+            ("https://tool.example/ba-se", HOST, "/ba%2Dse/a", "/a"),
             // Relative ones mean the same on both sides.
             ("https://tool.example/base", PATH, "next", "as it is"),
             ("https://tool.example/base", PATH, "../next?x", "/namespaces/team/connectors/git/next?x"),

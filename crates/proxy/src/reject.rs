@@ -86,7 +86,7 @@ const PROXY_CHALLENGE: &[(&str, &str)] = &[("Proxy-Authenticate", "Basic realm=\
 /// Requests come and go quickly; in a second there is room most of the time.
 const RETRY: &[(&str, &str)] = &[("Retry-After", "1")];
 
-const FORMS: &str = "this proxy answers to: http://c-<name>.<namespace>.svc[.cluster.local]/… (reverse, by host), \
+const FORMS: &str = "this proxy answers to: http://c-<name>.<namespace>.svc[.<cluster domain>]/…, standalone also c-<name>.<namespace>.localhost (reverse, by host), \
      /namespaces/<namespace>/connectors/<name>/… (reverse, by path), absolute URLs and CONNECT with Proxy-Authorization \
      Basic <namespace>/<name>:<token> (forward)";
 
@@ -111,8 +111,8 @@ impl Reject {
         let refusal = |status, reason, message: String| Refusal { status, reason, message, detail: None, fields: &[] };
         let with_detail = |status, reason, message: &str, detail: String| Refusal { detail: Some(detail), ..refusal(status, reason, message.to_owned()) };
         match self {
-            Self::Head(error) => refusal(error.status(), head_reason(error), format!("{error} ({})", error.rfc())),
-            Self::Body(error) => refusal(error.status(), "BadRequest", format!("{error} ({})", error.rfc())),
+            Self::Head(error) => refusal(error.status(), reason(error.status()), format!("{error} ({})", error.rfc())),
+            Self::Body(error) => refusal(error.status(), reason(error.status()), format!("{error} ({})", error.rfc())),
             Self::Target(error) => target(error),
             Self::Trace => refusal(405, "MethodNotAllowed", "TRACE is not forwarded: its answer would show what the proxy adds".into()),
             Self::ConnectDisabled => refusal(
@@ -156,8 +156,9 @@ impl Reject {
 const TOKEN: &str = "Authorization: Bearer <token>, or Basic with the token as password";
 const PROXY_TOKEN: &str = "send Proxy-Authorization: Basic base64(<namespace>/<name>:<token>), in a URL http://<namespace>%2F<name>:<token>@<proxy>";
 
-fn head_reason(error: HeadError) -> &'static str {
-    match error.status() {
+/// For what can't be read.
+fn reason(status: u16) -> &'static str {
+    match status {
         431 => "HeaderTooLarge",
         501 => "NotImplemented",
         505 => "HTTPVersionNotSupported",

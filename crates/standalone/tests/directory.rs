@@ -121,7 +121,7 @@ fn state(directory: &Directory, name: &str) -> String {
     match &connector.injection {
         Injection::Nothing => "nothing".into(),
         Injection::Static(credential) => {
-            let line = credential.headers[0].line.expose_str().unwrap();
+            let line = credential.headers[0].line().expose_str().unwrap();
             line.trim_end().trim_start_matches("Authorization: Bearer ").to_owned()
         }
         Injection::Unready(unready) => format!("{}: {unready}", unready.reason()),

@@ -63,7 +63,7 @@ mod curl {
         let written = client.run("curl", ["-sS", "--insecure", "-o", "answer", "-D", "head", "-w", "%{http_connect} %{http_code}", url]).stdout;
         let (connect, status) = written.split_once(' ').unwrap();
         let head = std::fs::read_to_string(client.home().join("head")).unwrap();
-        let reasons = head.lines().filter_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("X-Connectors-Error")));
+        let mut reasons = head.lines().filter_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("X-Connectors-Error")));
         let reason = reasons.last().unwrap_or_else(|| panic!("no reason in {head}")).1.trim().to_owned();
         if status == "000" {
             return (connect.to_owned(), reason);
@@ -238,6 +238,7 @@ answer.raise_for_status()
         let (client, name) = (case.behind("team/gitea", &case.token), package("pypi"));
         client.run(&interpreter(), ["-c", UPLOAD, &world.tool.url(), &name]).succeeds().says("200 OK None owner").says("201 Created");
         install(&client, &index(&world.tool.url()), &name, |words| client.run(words[0], &words[1..]));
+        case.assert_published("pypi", &name, "1.0");
         case.assert_injected("forward", &client, &world.basic(), &format!("/simple/{name}"));
         case.assert_injected("forward", &client, &world.basic(), &format!("/files/{name}"));
     }
@@ -251,10 +252,12 @@ answer.raise_for_status()
         let base = case.proxy.path_url_with("team/gitea", &case.token).replace("127.0.0.1", "localhost");
         client.run(&interpreter(), ["-c", UPLOAD, &base, &name]).succeeds().says("200 OK None owner").says("201 Created");
         install(&client, &index(&base), &name, |words| client.run(words[0], &words[1..]));
+        case.assert_published("pypi", &name, "1.0");
         case.assert_injected("reverse", &client, &world.basic(), &format!("/simple/{name}"));
         case.assert_injected("forward", &client, &world.bearer(), &format!("/files/{name}"));
-        let bearer = format!("Bearer {}", case.token);
-        client.run(&interpreter(), ["-c", UPLOAD, &case.proxy.path_url("team/api"), &package("pypi"), &bearer]).succeeds().says("200 OK None owner");
+        // The token as Bearer.
+        let (base, bearer) = (case.proxy.path_url("team/api").replace("127.0.0.1", "localhost"), format!("Bearer {}", case.token));
+        client.run(&interpreter(), ["-c", UPLOAD, &base, &package("pypi"), &bearer]).succeeds().says("200 OK None owner").says("201 Created");
     }
 
     #[test]
@@ -264,6 +267,7 @@ answer.raise_for_status()
         let (client, name) = (Client::new(), package("pypi"));
         case.exec(&client, &[&interpreter(), "-c", UPLOAD, &world.tool.url(), &name]).succeeds().says("200 OK None owner").says("201 Created");
         install(&client, &index(&world.tool.url()), &name, |words| case.exec(&client, words));
+        case.assert_published("pypi", &name, "1.0");
         case.assert_injected("intercept", &client, &world.basic(), &format!("/simple/{name}"));
         case.assert_injected("intercept", &client, &world.basic(), &format!("/files/{name}"));
     }
@@ -279,7 +283,9 @@ answer.raise_for_status()
             client.run(&interpreter(), ["-c", UPLOAD, &world.tool.url(), &name]).fails().says(reason);
             let pip =
                 ["-m", "pip", "install", "--disable-pip-version-check", "--retries=0", "--target", "site", "--index-url", &index(&world.tool.url()), &name];
-            client.run(&interpreter(), pip).fails().says(forward);
+            client.run(&interpreter(), pip).fails();
+            // pip says no more than that it found nothing.
+            case.assert_refused(&format!("/simple/{name}"), forward);
             case.assert_hidden(&client, &token);
             assert!(world.tool.seen().iter().all(|seen| !seen.uri.contains(&name)));
         }
@@ -310,6 +316,9 @@ mod node {
         client.write("project/package.json", r#"{"name": "project", "version": "1.0.0"}"#);
         client
     }
+
+    /// Publishing puts the package into npm's own cache, from which it would be installed without a request.
+    const FRESH_CACHE: &str = "--cache=fresh";
 
     fn use_it(client: &Client, name: &str) {
         client.run_in("project", "node", ["-e", &format!("console.log('the answer is', require('{name}'))")]).succeeds().says("the answer is 42");
@@ -356,8 +365,9 @@ mod node {
         let name = package("npm");
         let client = client(case.behind("team/gitea", &case.token), &registry(&world.tool.url()), "placeholder", &name);
         client.run_in("package", "npm", ["publish"]).succeeds();
-        client.run_in("project", "npm", ["install", &name]).succeeds();
+        client.run_in("project", "npm", ["install", FRESH_CACHE, &name]).succeeds();
         use_it(&client, &name);
+        case.assert_published("npm", &name, "1.0.0");
         case.assert_injected("forward", &client, &world.basic(), &file(&name));
     }
 
@@ -370,8 +380,9 @@ mod node {
         let registry = registry(&case.proxy.path_url("team/gitea").replace("127.0.0.1", "localhost"));
         let client = client(case.behind("team/api", &case.token).set("no_proxy", "localhost"), &registry, &case.token, &name);
         client.run_in("package", "npm", ["publish"]).succeeds();
-        client.run_in("project", "npm", ["install", &name]).succeeds();
+        client.run_in("project", "npm", ["install", FRESH_CACHE, &name]).succeeds();
         use_it(&client, &name);
+        case.assert_published("npm", &name, "1.0.0");
         case.assert_injected("reverse", &client, &world.basic(), &format!("/npm/{name}"));
         case.assert_injected("forward", &client, &world.bearer(), &file(&name));
     }
@@ -383,8 +394,9 @@ mod node {
         let name = package("npm");
         let client = client(Client::new(), &registry(&world.tool.url()), "placeholder", &name);
         case.exec(&client, &["npm", "publish", "./package"]).succeeds();
-        case.exec(&client, &["npm", "--prefix", "project", "install", &name]).succeeds();
+        case.exec(&client, &["npm", "--prefix", "project", "install", FRESH_CACHE, &name]).succeeds();
         use_it(&client, &name);
+        case.assert_published("npm", &name, "1.0.0");
         case.assert_injected("intercept", &client, &world.basic(), &file(&name));
     }
 
@@ -478,6 +490,7 @@ mod maven {
             client.run(&words[0], &words[1..]).succeeds();
         }
         assert_resolved(&client, &name);
+        case.assert_published("maven", &format!("example:{name}"), "1.0");
         case.assert_injected("reverse", &client, &world.basic(), &format!("{name}-1.0.txt"));
     }
 
@@ -491,6 +504,7 @@ mod maven {
             client.run(&words[0], &words[1..]).succeeds();
         }
         assert_resolved(&client, &name);
+        case.assert_published("maven", &format!("example:{name}"), "1.0");
         case.assert_injected("forward", &client, &world.basic(), &format!("{name}-1.0.txt"));
     }
 
@@ -504,6 +518,7 @@ mod maven {
             case.exec(&client, &words.iter().map(String::as_str).collect::<Vec<_>>()).succeeds();
         }
         assert_resolved(&client, &name);
+        case.assert_published("maven", &format!("example:{name}"), "1.0");
         case.assert_injected("intercept", &client, &world.basic(), &format!("{name}-1.0.txt"));
     }
 

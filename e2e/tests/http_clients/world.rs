@@ -80,7 +80,11 @@ impl Case<'_> {
     /// own user; nothing of the caller's ever did, and the client never had the tool's.
     #[track_caller]
     pub(crate) fn assert_injected(&self, mode: &str, client: &Client, authorization: &str, uri: &str) {
-        let done = |seen: &GiteaRequest| seen.uri.contains(uri) && seen.status < 300 && seen.authorization == authorization && seen.identity == Gitea::USER;
+        let done = |seen: &GiteaRequest| {
+            // Gitea logs nobody's name for its package registries: `assert_published` asks for it.
+            let own_user = seen.identity == Gitea::USER || seen.uri.starts_with("/api/packages/");
+            seen.uri.contains(uri) && seen.status < 300 && seen.authorization == authorization && own_user
+        };
         self.tool.wait_until_seen(&format!("{uri} with {authorization}"), done);
         let path = uri.split('?').next().unwrap_or_default();
         self.proxy.wait_for_record(&format!("{path} by {mode}"), |record| {
@@ -89,6 +93,24 @@ impl Case<'_> {
             own && is("mode", mode) && is("user", "system:serviceaccount:team:builder") && is("answered_by", "tool")
         });
         self.assert_hidden(client, &self.token);
+    }
+
+    /// The tool has a package in a private registry of this kind, published by its own user.
+    #[track_caller]
+    pub(crate) fn assert_published(&self, kind: &str, name: &str, version: &str) {
+        let package = self.proxy.get("team/api", &format!("/api/v1/packages/{}/{kind}/{name}/{version}", Gitea::USER), &self.token).json();
+        assert_eq!(package["creator"]["login"].as_str(), Some(Gitea::USER), "{package}");
+    }
+
+    /// The proxy refused a request whose path has `path` in it with `status`. For clients that don't say what they were told.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, path: &str, status: &str) {
+        let refused = |record: &serde_json::Value| {
+            record["path"].as_str().is_some_and(|own| own.contains(path))
+                && record["status"].as_u64().is_some_and(|own| own.to_string() == status)
+                && record["answered_by"] == "proxy"
+        };
+        self.proxy.wait_for_record(&format!("{path} refused with {status}"), refused);
     }
 
     /// The client has nothing of the tool's, the tool nothing of the caller's, and what the proxy prints nothing of either's.

@@ -17,7 +17,7 @@ fn injects(more: Value, secrets: Vec<Secret>) -> String {
 fn injects_of(more: Value, class: Option<crate::ConnectorClass>, secrets: Vec<Secret>) -> String {
     match lowered(&connector(more), class, secrets).injection {
         Injection::Nothing => "nothing".into(),
-        Injection::Static(credential) => String::from_utf8(credential.headers[0].line.expose().to_vec()).unwrap(),
+        Injection::Static(credential) => String::from_utf8(credential.headers[0].line().expose().to_vec()).unwrap(),
         Injection::Unready(unready) => format!("{}: {unready}", unready.reason()),
     }
 }
