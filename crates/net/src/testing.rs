@@ -35,6 +35,7 @@ pub(crate) async fn listen(address: &str) -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the client, not the proxy")]
 pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
     socket.connect(address).await.unwrap()

@@ -64,7 +64,7 @@ mod curl {
         let (connect, status) = written.split_once(' ').unwrap();
         let head = std::fs::read_to_string(client.home().join("head")).unwrap();
         let mut reasons = head.lines().filter_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("X-Connectors-Error")));
-        let reason = reasons.last().unwrap_or_else(|| panic!("no reason in {head}")).1.trim().to_owned();
+        let reason = reasons.next_back().unwrap_or_else(|| panic!("no reason in {head}")).1.trim().to_owned();
         if status == "000" {
             return (connect.to_owned(), reason);
         }

@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::{digest, go, link, once};
+use super::go::Toolchain;
+use super::{digest, link, once};
 use crate::{cache, command};
 
 /// The module, and the package of its program.
@@ -23,13 +24,13 @@ pub(super) fn install(root: &Path) -> anyhow::Result<()> {
 
 fn build(folder: &Path, manifest: &str, target: &Path) -> anyhow::Result<()> {
     let version = manifest.lines().find_map(|line| line.strip_prefix("go ")).context("go.mod has no go line")?;
-    let go = || go::go(version);
     println!("      building Gitea");
-    let mut build = go()?;
+    let go = Toolchain::at_least(version)?;
+    let mut build = go.command();
     build.args(["build", "-mod=readonly", "-tags", "sqlite sqlite_unlock_notify", "-ldflags", "-s -w", "-o"]).arg(target.join("gitea")).arg(MODULE);
     command::run(build.current_dir(folder).env("CGO_ENABLED", "1"))?;
     // What the program reads when it runs.
-    let module = command::output(go()?.args(["list", "-mod=readonly", "-m", "-json", MODULE]).current_dir(folder))?;
+    let module = command::output(go.command().args(["list", "-mod=readonly", "-m", "-json", MODULE]).current_dir(folder))?;
     let module: Value = serde_json::from_str(&module).context("go list prints no JSON")?;
     let module = Path::new(module["Dir"].as_str().context("the module has no folder")?);
     for part in ["templates", "options", "public"] {

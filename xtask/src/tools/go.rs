@@ -10,25 +10,34 @@ use serde_json::Value;
 use super::debian;
 use crate::command;
 
-/// A command `go` of at least `version`, such as `1.26.2`: the one on the PATH, or that version's, which comes as a Go module.
-pub(super) fn go(version: &str) -> anyhow::Result<Command> {
-    if let Some(own) = Go::on_path()
-        && own.is_at_least(version)
-    {
-        return Ok(own.command());
+/// A Go that can be run.
+pub(super) struct Toolchain {
+    program: PathBuf,
+    /// Where it is, for one that isn't installed.
+    root: Option<PathBuf>,
+}
+
+impl Toolchain {
+    /// At least `version`, such as `1.26.2`: the one on the PATH, or that version, which comes as a Go module.
+    pub(super) fn at_least(version: &str) -> anyhow::Result<Self> {
+        if Go::on_path().is_some_and(|own| own.is_at_least(version)) {
+            return Ok(Self { program: "go".into(), root: None });
+        }
+        debian::install(debian::GO)?;
+        let own = Go::on_path().context("no go on the PATH")?;
+        println!("      fetching Go {version}, since {} is older", own.version);
+        let root = own.download(version)?;
+        let fetched = Self { program: root.join("bin/go"), root: Some(root) };
+        command::output(fetched.command().arg("version"))?;
+        Ok(fetched)
     }
-    debian::install(debian::GO)?;
-    let own = Go::on_path().context("no go on the PATH")?;
-    println!("      fetching Go {version}, since {} is older", own.version);
-    let folder = own.download(version)?;
-    let program = folder.join("bin/go");
-    let mut go = Command::new(&program);
-    go.env("GOROOT", &folder).env("GOTOOLCHAIN", "local");
-    let mut check = Command::new(&program);
-    if !command::succeeds(check.arg("version").env("GOROOT", &folder).env("GOTOOLCHAIN", "local")) {
-        bail!("{} doesn't run", program.display());
+
+    /// A command `go`, which never fetches another toolchain by itself.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env("GOTOOLCHAIN", "local").envs(self.root.as_ref().map(|root| ("GOROOT", root)));
+        command
     }
-    Ok(go)
 }
 
 struct Go {
@@ -45,12 +54,6 @@ impl Go {
 
     fn is_at_least(&self, version: &str) -> bool {
         numbers(&self.version) >= numbers(version)
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new("go");
-        command.env("GOTOOLCHAIN", "local");
-        command
     }
 
     /// Fetches a toolchain as the module that newer versions of Go would fetch it as, and checks its sum as they would.

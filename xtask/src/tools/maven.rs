@@ -37,6 +37,6 @@ pub(super) fn install(root: &Path) -> anyhow::Result<()> {
 
 fn maven(work: &Path, target: &Path) -> Command {
     let mut command = Command::new("mvn");
-    command.args(["--batch-mode", "--quiet", &format!("-Dmaven.repo.local={}", target.join("repository").display())]).current_dir(work);
+    command.args(["--batch-mode", "--quiet", "-Dstyle.color=never", &format!("-Dmaven.repo.local={}", target.join("repository").display())]).current_dir(work);
     command
 }
