@@ -69,7 +69,9 @@ impl Gitea {
         administer(folder.path(), &[&["admin", "user", "create"], &user[..]].concat());
         let token = ["--username", Self::USER, "--token-name", "test", "--scopes", "all", "--raw"];
         let token = administer(folder.path(), &[&["admin", "user", "generate-access-token"], &token[..]].concat());
-        let token = token.lines().last().unwrap().to_owned();
+        // Gitea's log goes to standard output as well, before it or after it.
+        let is_token = |line: &&str| line.len() == 40 && line.bytes().all(|b| b.is_ascii_hexdigit());
+        let token = token.lines().find(is_token).unwrap_or_else(|| panic!("no token in {token}")).to_owned();
         let gitea = Self { _process: process, folder, port, ca, token, password };
         gitea.create_repository();
         gitea
