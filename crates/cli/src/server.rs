@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use anyhow::Context as _;
 use connectors_net::{Authority, ClientTls, Dialer, Drain, Guard, Listeners};
@@ -80,18 +81,16 @@ impl Server {
         crate::admin::Pages { observer: self.observer.clone(), drain: self.drain.clone() }
     }
 
-    /// Waits for SIGTERM or SIGINT.
+    /// Waits for SIGTERM or SIGINT. From then on, another one ends the process at once.
     pub(crate) fn wait_for_signal(&self) -> anyhow::Result<()> {
-        next_signal()
+        let (sender, receiver) = std::sync::mpsc::channel();
+        // One listener for both signals, so that none falls between two.
+        std::thread::spawn(move || sender.send(each_signal(&sender)));
+        receiver.recv()?
     }
 
-    /// Stops accepting, and lets requests in flight finish. A signal meanwhile ends the process at once.
+    /// Stops accepting, and lets requests in flight finish.
     pub(crate) fn stop(self) {
-        std::thread::spawn(|| {
-            if next_signal().is_ok() {
-                std::process::exit(EXIT_INTERRUPTED);
-            }
-        });
         self.running.stop();
     }
 }
@@ -99,16 +98,22 @@ impl Server {
 /// As shells have it for a command that SIGINT ended.
 const EXIT_INTERRUPTED: i32 = 130;
 
-fn next_signal() -> anyhow::Result<()> {
+/// Tells of the first signal, and ends the process with the second. Returns only if signals can't be had.
+fn each_signal(first: &Sender<anyhow::Result<()>>) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        for already_told in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if already_told || first.send(Ok(())).is_err() {
+                std::process::exit(EXIT_INTERRUPTED);
+            }
         }
-        anyhow::Ok(())
+        Ok(())
     })
 }
 
