@@ -35,5 +35,5 @@ pub use intercept::{InterceptError, intercept};
 pub use listen::{ListenError, Listeners, accept};
 pub use pool::{Pool, PoolKey};
 pub use rustls::{ClientConfig, ServerConfig};
-pub use stream::Stream;
+pub use stream::{Rewind, Stream};
 pub use tls::{ClientTls, TlsError};

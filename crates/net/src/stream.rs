@@ -124,13 +124,15 @@ impl AsyncWrite for Stream {
 }
 
 /// A stream of which the first bytes were read already; they are read again.
-pub(crate) struct Rewind {
+#[derive(Debug)]
+pub struct Rewind {
     ahead: Bytes,
     stream: Stream,
 }
 
 impl Rewind {
-    pub(crate) fn new(ahead: Bytes, stream: Stream) -> Self {
+    /// `ahead` is what was read from `stream`.
+    pub fn new(ahead: Bytes, stream: Stream) -> Self {
         Self { ahead, stream }
     }
 }

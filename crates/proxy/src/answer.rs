@@ -16,6 +16,19 @@ pub(crate) struct Incoming<'a> {
     pub(crate) mapping: Option<Mapping<'a>>,
     /// Whether the caller's connection stays open after it.
     pub(crate) keep_alive: bool,
+    /// What `Via` says of the hop from the tool.
+    pub(crate) via: &'static str,
+    /// If the tool has switched protocols, how the caller learns of it.
+    pub(crate) switch: Option<Switch<'a>>,
+}
+
+/// How a caller is told that its protocol is spoken from now on.
+#[derive(Clone, Copy)]
+pub(crate) enum Switch<'a> {
+    /// On its connection, with the protocol's name in Upgrade (RFC 9110 §7.8).
+    Connection(&'a [u8]),
+    /// On its stream, by a 200 (RFC 8441 §5).
+    Stream,
 }
 
 /// How a body goes to the caller.
@@ -49,7 +62,10 @@ impl Incoming<'_> {
 /// As for requests: only a mistake here could cause one.
 pub(crate) fn write(incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
     let head = incoming.head;
-    let mut writer = HeadWriter::response(out, head.status(), head.reason())?;
+    let mut writer = match incoming.switch {
+        Some(Switch::Stream) => HeadWriter::response(out, 200, b"OK")?,
+        _ => HeadWriter::response(out, head.status(), head.reason())?,
+    };
     for line in head.lines() {
         match fate(incoming, &line) {
             Mapped::Stays => {
@@ -61,6 +77,14 @@ pub(crate) fn write(incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Result<(), Wr
             Mapped::Goes => {}
         }
     }
+    if let Some(switch) = incoming.switch {
+        writer.field("Via", incoming.via.as_bytes())?;
+        if let Switch::Connection(protocol) = switch {
+            writer.field("Connection", b"Upgrade")?.field("Upgrade", protocol)?;
+        }
+        writer.end();
+        return Ok(());
+    }
     match (incoming.framing, incoming.coding()) {
         (_, Coding::Chunked) => {
             writer.chunked();
@@ -70,7 +94,7 @@ pub(crate) fn write(incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Result<(), Wr
         }
         _ => {}
     }
-    writer.field("Via", b"1.1 connectors")?;
+    writer.field("Via", incoming.via.as_bytes())?;
     if !incoming.keep_alive {
         writer.field("Connection", b"close")?;
     } else if incoming.request.version() == Version::Http10 {
@@ -99,6 +123,8 @@ fn fate(incoming: &Incoming<'_>, line: &Line<'_>) -> Mapped {
         | Field::Alias => Mapped::Goes,
         Field::Location | Field::ContentLocation => incoming.mapping.map_or(Mapped::Stays, |mapping| mapping.location(line.value)),
         Field::SetCookie => incoming.mapping.map_or(Mapped::Stays, |mapping| mapping.cookie(line.value)),
+        // The proxy's own handshake with the tool; on a stream there is none.
+        _ if matches!(incoming.switch, Some(Switch::Stream)) && line.is_named("Sec-WebSocket-Accept") => Mapped::Goes,
         _ if !is_tools(line) => Mapped::Goes,
         _ if incoming.head.connection_lists(line) => Mapped::Goes,
         _ => Mapped::Stays,

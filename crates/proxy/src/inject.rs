@@ -33,6 +33,22 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) client_host: Option<&'a str>,
     /// The scheme that the caller sees.
     pub(crate) client_scheme: &'static str,
+    /// The protocol that the caller wants to switch to, if it may.
+    pub(crate) upgrade: Option<&'a [u8]>,
+    /// What `Via` says of the hop from the caller.
+    pub(crate) via: &'static str,
+}
+
+/// The protocol that a request asks to switch to, if it is one that is passed through: WebSocket (RFC 6455), and SPDY, in which `kubectl exec` and
+/// `port-forward` speak.
+///
+/// All others are left out of the request, which the tool then answers without switching, as it may (RFC 9110 §7.8): `h2c` would take the requests that
+/// follow past every check.
+pub(crate) fn upgrade(head: &RequestHead) -> Option<&[u8]> {
+    let protocol = head.upgrade().filter(|protocol| protocol.eq_ignore_ascii_case(b"websocket") || protocol.eq_ignore_ascii_case(b"SPDY/3.1"))?;
+    // Of a body nobody could say whether it belongs to the request or to the new protocol.
+    let one = head.values("Upgrade").count() == 1 && matches!(head.framing(), Framing::None | Framing::Length(0));
+    one.then_some(protocol)
 }
 
 /// Writes the head.
@@ -66,7 +82,9 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     if head.expects_continue() {
         writer.field("Expect", b"100-continue")?;
     }
-    if trailers {
+    if let Some(protocol) = outgoing.upgrade {
+        writer.field("Connection", b"Upgrade")?.field("Upgrade", protocol)?;
+    } else if trailers {
         writer.field("TE", b"trailers")?.field("Connection", b"TE")?;
     }
     let mut address = String::with_capacity(40);
@@ -78,7 +96,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     if !client_host.is_empty() {
         writer.field("X-Forwarded-Host", client_host.as_bytes())?;
     }
-    writer.field("Via", b"1.1 connectors")?;
+    writer.field("Via", outgoing.via.as_bytes())?;
     writer.end();
     apply(outgoing.credential, out);
     Ok(())
@@ -201,6 +219,8 @@ mod tests {
             client: "192.0.2.7".parse().unwrap(),
             client_host: Some("c"),
             client_scheme: "http",
+            upgrade: upgrade(&head),
+            via: "1.1 connectors",
         };
         let mut out = Vec::new();
         write(&outgoing, &mut out).unwrap();

@@ -11,7 +11,7 @@ use connectors_net::{Listeners, Stream, accept};
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
-use crate::serve;
+use crate::connection;
 use crate::worker::{Shared, Worker};
 
 /// Why the proxy didn't start.
@@ -82,7 +82,7 @@ async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>) {
             biased;
             () = worker.drain.started() => break,
             (stream, peer) = accept(&listener) => {
-                tokio::task::spawn_local(serve::connection(worker.clone(), Stream::plain(stream), peer));
+                tokio::task::spawn_local(connection::serve(worker.clone(), Stream::plain(stream), peer));
             }
         }
     }
@@ -97,5 +97,6 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(EVERY).await;
         worker.pool.borrow_mut().sweep(Instant::now());
+        worker.http2.sweep(Instant::now());
     }
 }

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use connectors_core::{Authenticator, Authorizer, Snapshot};
 use connectors_net::{Authority, Dialer, Drain, Pool};
 
+use crate::http2::client::Connections;
 use crate::identify::{Identities, SharedIdentities};
 use crate::observe::Observer;
 use crate::settings::Settings;
@@ -42,13 +43,14 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     pub(crate) identities: SharedIdentities,
     pub(crate) pool: RefCell<Pool<Wire>>,
+    pub(crate) http2: Connections,
     pub(crate) traces: TraceIds,
 }
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let identities = Rc::new(Identities::new(shared.authenticator.clone()));
-        Self { shared, identities, pool: RefCell::default(), traces: TraceIds::new() }
+        Self { shared, identities, pool: RefCell::default(), http2: Connections::default(), traces: TraceIds::new() }
     }
 }
 
