@@ -50,6 +50,14 @@ impl Stream {
         })
     }
 
+    /// The socket itself, where no TLS is in the way of its bytes.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match &self.0 {
+            Kind::Plain(stream) => Some(stream),
+            Kind::Server(_) | Kind::Client(_) => None,
+        }
+    }
+
     /// Whether an idle connection can't be used for another request: the peer has closed it, or has sent something that nobody asked for.
     ///
     /// Looks at what the runtime knows and doesn't wait; what the peer did within the last moment shows when the connection is used.

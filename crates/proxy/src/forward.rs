@@ -167,7 +167,7 @@ impl Exchange<'_> {
         let framing = self.outgoing.head.framing();
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let untouched = wire.moved();
-        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.body_in };
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.body_in, pipes: &self.worker.pipes };
         let upload = async {
             let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(&wire, coding), onward, request).await;
             // Not one byte could be written, so nothing of the request is used up, whatever it is.
@@ -202,7 +202,7 @@ impl Exchange<'_> {
         drop(sender);
         let moved = Cell::new(0);
         let sending: Sending = RefCell::new(Some(sending));
-        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.body_in };
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.body_in, pipes: &self.worker.pipes };
         let upload = async {
             let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moved)) };
             Ok(relay(&mut self.client.source(framing), &mut sink, onward, &mut Vec::new()).await)
@@ -290,7 +290,7 @@ impl Exchange<'_> {
         progress.answered.set(true);
         let ends = matches!(framing, ResponseFraming::None | ResponseFraming::Length(0));
         let Ok(mut sink) = self.client.answer(&mut out, incoming.coding(), ends) else { return Ok((After::Abort, false)) };
-        let onward = Onward { keeps: &answer::trailer_stays, bytes: &progress.body_out };
+        let onward = Onward { keeps: &answer::trailer_stays, bytes: &progress.body_out, pipes: &self.worker.pipes };
         let after = match relay(&mut source, &mut sink, onward, &mut out).await {
             Ok(()) if incoming.keep_alive => After::KeepAlive,
             Ok(()) => After::Close,
@@ -332,13 +332,13 @@ impl Exchange<'_> {
         progress.answered.set(true);
         progress.switched.set(true);
         let up = async {
-            let onward = Onward { keeps: &|_| false, bytes: &progress.body_in };
+            let onward = Onward { keeps: &|_| false, bytes: &progress.body_in, pipes: &self.worker.pipes };
             relay(&mut self.client.raw_source(), &mut Sink::Wire(wire, Coding::Plain), onward, &mut Vec::new()).await?;
             wire.shutdown().await.map_err(|_| RelayError::To)
         };
         let Ok(mut sink) = self.client.answer(&mut out, Coding::Plain, false) else { return Ok((After::Abort, false)) };
         let down = async {
-            let onward = Onward { keeps: &|_| false, bytes: &progress.body_out };
+            let onward = Onward { keeps: &|_| false, bytes: &progress.body_out, pipes: &self.worker.pipes };
             relay(&mut Source::raw(wire), &mut sink, onward, &mut out).await?;
             self.client.close_sending().await.map_err(|_| RelayError::To)
         };

@@ -97,6 +97,7 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(EVERY).await;
         worker.pool.borrow_mut().sweep(Instant::now());
+        worker.pipes.borrow_mut().sweep();
         worker.http2.sweep(Instant::now());
     }
 }

@@ -10,7 +10,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use connectors_net::Stream;
+use connectors_net::{Pipe, Pipes, SpliceError, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWrite};
 
 /// What one read asks for. Enough for nearly every head; bodies ask for more.
@@ -84,6 +84,20 @@ impl Wire {
         if input.is_empty() {
             *input = BytesMut::new();
         }
+    }
+
+    /// A pipe to `to`, if the next bytes can go there without being read: nothing was read ahead, and no TLS is on either side.
+    pub(crate) fn pipe_to(&self, to: &Self, pipes: &RefCell<Pipes>) -> Option<Pipe> {
+        let plain = !self.stream.borrow().is_tls() && !to.stream.borrow().is_tls();
+        if plain && self.input.borrow().is_empty() { pipes.borrow_mut().take() } else { None }
+    }
+
+    /// Moves some bytes to `to` through `pipe`, no more than `limit`. `0` is the end.
+    pub(crate) async fn splice_to(&self, to: &Self, pipe: &mut Pipe, limit: u64) -> Result<usize, SpliceError> {
+        let moved = poll_fn(|cx| pipe.poll_move(cx, &mut self.stream.borrow_mut(), &mut to.stream.borrow_mut(), limit)).await?;
+        self.moved.set(self.moved.get() + 1);
+        to.moved.set(to.moved.get() + 1);
+        Ok(moved)
     }
 
     /// Waits for more input. `0` is the end.
