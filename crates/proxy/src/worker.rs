@@ -12,7 +12,7 @@ use connectors_core::{Authenticator, Authorizer, Snapshot};
 use connectors_net::{Authority, Dialer, Drain, Pool};
 
 use crate::identify::{Identities, SharedIdentities};
-use crate::observe::Observer;
+use crate::observe::{Observer, Recorder};
 use crate::settings::Settings;
 use crate::trace::TraceIds;
 use crate::wire::Wire;
@@ -43,12 +43,14 @@ pub(crate) struct Worker {
     pub(crate) identities: SharedIdentities,
     pub(crate) pool: RefCell<Pool<Wire>>,
     pub(crate) traces: TraceIds,
+    pub(crate) recorder: Recorder,
 }
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let identities = Rc::new(Identities::new(shared.authenticator.clone()));
-        Self { shared, identities, pool: RefCell::default(), traces: TraceIds::new() }
+        let recorder = shared.observer.recorder();
+        Self { shared, identities, pool: RefCell::default(), traces: TraceIds::new(), recorder }
     }
 }
 
