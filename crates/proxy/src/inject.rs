@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretValue};
+use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretRef};
 use connectors_http1::{Field, Framing, HeadWriter, Line, RequestHead, WriteError};
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
@@ -26,7 +26,7 @@ pub(crate) struct Outgoing<'a> {
     /// What to put on; only a permit gives one.
     pub(crate) credential: Option<&'a Credential>,
     /// The caller's own token, which must not go on anywhere.
-    pub(crate) token: &'a SecretValue,
+    pub(crate) token: SecretRef<'a>,
     /// The caller's address.
     pub(crate) client: IpAddr,
     /// The proxy's host as the caller wrote it in reverse mode; else `None`, which means the URL's own, whatever Host said.
@@ -92,7 +92,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     let _ = write!(address, "{}", outgoing.client);
     writer.field("X-Forwarded-For", address.as_bytes())?;
     writer.field("X-Forwarded-Proto", outgoing.client_scheme.as_bytes())?;
-    let client_host = outgoing.client_host.unwrap_or(&authority);
+    let client_host = outgoing.client_host.unwrap_or(authority);
     if !client_host.is_empty() {
         writer.field("X-Forwarded-Host", client_host.as_bytes())?;
     }
@@ -157,7 +157,7 @@ fn same_name(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().map(fold).eq(b.bytes().map(fold))
 }
 
-fn holds_token(value: &[u8], token: &SecretValue) -> bool {
+fn holds_token(value: &[u8], token: SecretRef<'_>) -> bool {
     let token = token.expose();
     value.len() >= token.len() && memmem::find(value, token).is_some()
 }
@@ -207,7 +207,7 @@ mod tests {
         let mut head = RequestHead::new();
         head.parse(format!("{request}\r\n\r\n").as_bytes(), &HeadLimits::default()).unwrap().expect("a whole head");
         let address = Address::parse("https://tool.example/base").unwrap();
-        let token = SecretValue::new(TOKEN);
+        let token = SecretRef::new(TOKEN.as_bytes());
         let outgoing = Outgoing {
             head: &head,
             origin: address.origin(),
@@ -215,7 +215,7 @@ mod tests {
             path: RequestPath::parse(head.target()).unwrap(),
             at_target,
             credential,
-            token: &token,
+            token,
             client: "192.0.2.7".parse().unwrap(),
             client_host: Some("c"),
             client_scheme: "http",

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use connectors_core::{
-    Aim, Aimed, Caller, Credential, Entered, Granted, Origin, Permit, RequestPath, SecretValue, TrustRoots, Unauthenticated, authorize, authorize_connect,
+    Aim, Aimed, Caller, Credential, Entered, Granted, Origin, Permit, RequestPath, SecretRef, TrustRoots, Unauthenticated, authorize, authorize_connect,
 };
 use connectors_http1::{Framing, RequestHead};
 use connectors_net::Reach;
@@ -32,8 +32,7 @@ pub(crate) enum Next {
 
 /// Serves one request whose head was read, and keeps its record.
 pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &RequestHead, peer: SocketAddr, tunnel: Option<&Tunnel>) -> Next {
-    let mut record = Record::start(peer, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make()));
-    worker.observer.begin();
+    let mut record = worker.recorder.begin(peer, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make()));
     let next = match handle(worker, client, head, peer, tunnel, &mut record).await {
         Ok(next) => next,
         Err(reject) => {
@@ -46,16 +45,15 @@ pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &Requ
     if let Next::After(After::Abort) = next {
         record.broke_off();
     }
-    worker.observer.finish(&record);
+    worker.recorder.finish(&record);
     next
 }
 
 /// Answers what is no request, and keeps a record of it.
 pub(crate) async fn unreadable(worker: &Worker, client: Client<'_>, head: &RequestHead, peer: SocketAddr, reject: Reject) -> Next {
-    let mut record = Record::start(peer, head, worker.traces.make());
-    worker.observer.begin();
+    let mut record = worker.recorder.begin(peer, head, worker.traces.make());
     let after = refuse(worker, client, head, reject, false, &mut record).await;
-    worker.observer.finish(&record);
+    worker.recorder.finish(&record);
     Next::After(after)
 }
 
@@ -101,25 +99,23 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn reverse(&self, reverse: &Reverse<'_>, record: &mut Record) -> Result<After, Reject> {
-        record.aim(Mode::Reverse, String::new(), reverse.path.path());
+        record.aim(Mode::Reverse, "", reverse.path.path());
         record.named(&reverse.connector);
         let token = identify::reverse_token(self.head).map_err(Reject::Unauthorized)?;
-        record.without(&token);
-        let caller = self.caller(&token, false, record).await?;
-        let snapshot = self.worker.snapshot.load_full();
-        let granted = authorize(&snapshot, &caller, Aim::Connector(&reverse.connector), &*self.worker.authorizer).await?;
+        let token = token.lend();
+        record.without(token);
+        let caller = self.caller(token, false, record).await?;
+        let granted = authorize(&self.worker.snapshot.load(), &caller, Aim::Connector(&reverse.connector), &*self.worker.authorizer).await?;
         record.authorized();
         let Granted::Target(permit) = granted else { return Err(Reject::NotATarget) };
         let address = permit.target();
         record.used(permit.connector());
-        record.aim(Mode::Reverse, address.origin().authority(), reverse.path.path());
-        record.without(&token);
         let _entered = self.enter(&permit)?;
         let credential = credential(&permit)?;
         let outgoing = Outgoing {
             prefix: Some(address.prefix()),
             client_host: Some(reverse.base.authority),
-            ..self.outgoing(address.origin(), reverse.path, &token, credential, true)
+            ..self.outgoing(address.origin(), reverse.path, token, credential, true)
         };
         let mapping = Some(Mapping { address, base: reverse.base, scheme: self.scheme(), path: reverse.path.path() });
         self.exchange(outgoing, mapping, &permit.connector().trust, Reach::Target).run(record).await
@@ -127,25 +123,29 @@ impl Call<'_> {
 
     async fn forward(&self, forward: &Forward<'_>, credentials: &ProxyCredentials, mode: Mode, record: &mut Record) -> Result<After, Reject> {
         record.aim(mode, forward.origin.authority(), forward.path.path());
-        record.without(&credentials.token);
-        let caller = self.caller(&credentials.token, true, record).await?;
-        let snapshot = self.worker.snapshot.load_full();
+        let token = credentials.token.lend();
+        record.without(token);
+        let caller = self.caller(token, true, record).await?;
+        let snapshot = self.worker.snapshot.load();
         let aim = Aim::Url { named: &credentials.named, origin: &forward.origin, path: &forward.path };
         let granted = authorize(&snapshot, &caller, aim, &*self.worker.authorizer).await?;
+        // Others may change it meanwhile; an exchange can take hours, and keeps only what it needs.
+        let trust = snapshot.trust().clone();
+        drop(snapshot);
         record.authorized();
         match granted {
             Granted::Target(permit) => {
                 record.used(permit.connector());
                 let _entered = self.enter(&permit)?;
-                let outgoing = self.outgoing(&forward.origin, forward.path, &credentials.token, credential(&permit)?, true);
+                let outgoing = self.outgoing(&forward.origin, forward.path, token, credential(&permit)?, true);
                 self.exchange(outgoing, None, &permit.connector().trust, Reach::Target).run(record).await
             }
             Granted::Elsewhere(_) => {
                 if self.worker.settings.non_target == NonTarget::Deny {
                     return Err(Reject::NotATarget);
                 }
-                let outgoing = self.outgoing(&forward.origin, forward.path, &credentials.token, None, false);
-                self.exchange(outgoing, None, snapshot.trust(), Reach::Elsewhere).run(record).await
+                let outgoing = self.outgoing(&forward.origin, forward.path, token, None, false);
+                self.exchange(outgoing, None, &trust, Reach::Elsewhere).run(record).await
             }
         }
     }
@@ -160,9 +160,8 @@ impl Call<'_> {
             return Err(Reject::ConnectDisabled);
         }
         let credentials = identify::proxy_credentials(self.head).map_err(Reject::ProxyUnauthorized)?;
-        let caller = self.caller(&credentials.token, true, record).await?;
-        let snapshot = worker.snapshot.load_full();
-        let aimed = authorize_connect(&snapshot, &caller, &credentials.named, &origin, &*worker.authorizer).await?;
+        let caller = self.caller(credentials.token.lend(), true, record).await?;
+        let aimed = authorize_connect(&worker.snapshot.load(), &caller, &credentials.named, &origin, &*worker.authorizer).await?;
         record.authorized();
         if aimed == Aimed::Elsewhere && worker.settings.non_target == NonTarget::Deny {
             return Err(Reject::NotATarget);
@@ -176,7 +175,7 @@ impl Call<'_> {
     }
 
     /// Whose token it is; `proxy` says which challenge a refusal gets.
-    async fn caller(&self, token: &SecretValue, proxy: bool, record: &mut Record) -> Result<Arc<Caller>, Reject> {
+    async fn caller(&self, token: SecretRef<'_>, proxy: bool, record: &mut Record) -> Result<Arc<Caller>, Reject> {
         match self.worker.identities.caller(token, &self.worker.settings).await {
             Ok(caller) => {
                 record.called_by(&caller);
@@ -197,7 +196,7 @@ impl Call<'_> {
         &'o self,
         origin: &'o Origin,
         path: RequestPath<'o>,
-        token: &'o SecretValue,
+        token: SecretRef<'o>,
         credential: Option<&'o Credential>,
         at_target: bool,
     ) -> Outgoing<'o> {

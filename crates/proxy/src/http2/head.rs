@@ -141,7 +141,7 @@ pub(crate) fn request(text: &[u8], origin: &Origin) -> Result<Request<()>, Trans
     let mut head = RequestHead::new();
     parse_request(text, &UNBOUNDED, &mut head)?;
     let malformed = |_| TranslateError::Malformed("HTTP/2 can't carry the request's target");
-    let uri = Uri::builder().scheme(origin.scheme().as_str()).authority(&*origin.authority()).path_and_query(head.target()).build();
+    let uri = Uri::builder().scheme(origin.scheme().as_str()).authority(origin.authority()).path_and_query(head.target()).build();
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(head.method().as_bytes()).map_err(|_| TranslateError::Malformed("HTTP/2 can't carry the request's method"))?;
     *request.uri_mut() = uri.map_err(malformed)?;
