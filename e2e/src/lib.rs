@@ -28,7 +28,7 @@ pub use http::{Connection, Message, exchange, get};
 pub use load::{Load, Sample};
 pub use manifests::{Connector, Folder, basic_class, basic_secret, bearer_class, bearer_secret, ca_secret, flags, grant, service_account};
 pub use nginx::{GitServer, SeenRequest, commit_random, random_bytes};
-pub use process::Process;
+pub use process::{Process, start_on_free_port};
 pub use wait::{DEADLINE, wait_at_most, wait_for};
 
 use base64::Engine as _;

@@ -16,6 +16,7 @@ use crate::{command, tidy};
 const NEEDS: &[(&str, &[Tool])] = &[
     ("licences", &[Tool::CargoDeny]),
     ("e2e: http_clients", &[Tool::Debian, Tool::Gitea, Tool::Python, Tool::MavenPlugins]),
+    ("e2e: smuggling", &[Tool::Debian, Tool::Python]),
     ("e2e: servers", &[Tool::Debian, Tool::Gitea]),
 ];
 

@@ -25,6 +25,8 @@ enum Probe {
 pub(super) const NEEDED: &[Package] = &[
     Package { name: "git", probe: Probe::Succeeds(&["sh", "-c", "test -x \"$(git --exec-path)/git-http-backend\""]) },
     Package { name: "nginx-light", probe: Probe::Program("nginx") },
+    // The server itself: the package `apache2` is its service.
+    Package { name: "apache2-bin", probe: Probe::Program("apache2") },
     Package { name: "fcgiwrap", probe: Probe::Program("fcgiwrap") },
     Package { name: "openssl", probe: Probe::Program("openssl") },
     Package { name: "curl", probe: Probe::Program("curl") },

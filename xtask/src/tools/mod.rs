@@ -18,11 +18,11 @@ use anyhow::Context as _;
 /// Something that a test suite can't do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
-    /// git, nginx, fcgiwrap, openssl, curl, wget, Node.js with npm, Maven, Python.
+    /// git, nginx, Apache httpd, fcgiwrap, openssl, curl, wget, Node.js with npm, Maven, Python.
     Debian,
     /// Gitea.
     Gitea,
-    /// A Python environment with requests.
+    /// A Python environment with requests and gunicorn.
     Python,
     /// A Maven repository with the plugins that the tests use.
     MavenPlugins,
@@ -41,7 +41,7 @@ type Install = fn(&Path) -> anyhow::Result<()>;
 
 const ALL: [(Tool, &str, Install); 5] = [
     (Tool::Debian, "programs from Debian", |_| debian::install(debian::NEEDED)),
-    (Tool::Python, "Python's requests", python::install),
+    (Tool::Python, "Python's packages", python::install),
     (Tool::MavenPlugins, "Maven's plugins", maven::install),
     (Tool::Gitea, "Gitea", gitea::install),
     (Tool::CargoDeny, "cargo-deny", |_| cargo_deny::install()),
