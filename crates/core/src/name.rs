@@ -92,8 +92,13 @@ impl fmt::Debug for ConnectorRef {
 /// A DNS label as Kubernetes wants it (RFC 1123 §2.1, lower case).
 fn is_label(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let edge = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    bytes.len() <= MAX_LABEL && bytes.first().is_some_and(edge) && bytes.last().is_some_and(edge) && bytes.iter().all(|b| edge(b) || *b == b'-')
+    let ends_in_hyphen = bytes.first() == Some(&b'-') || bytes.last() == Some(&b'-');
+    (1..=MAX_LABEL).contains(&bytes.len()) && !ends_in_hyphen && bytes.iter().all(is_inner)
+}
+
+/// What may stand within a label.
+fn is_inner(byte: &u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use memchr::memchr;
+
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -101,7 +103,7 @@ impl Host {
     pub fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), HostError> {
         // The colons of an IPv6 address stand in brackets.
         let bracket = if text.starts_with('[') { text.rfind(']').unwrap_or_default() } else { 0 };
-        let colon = text[bracket..].find(':').map(|at| bracket + at);
+        let colon = memchr(b':', &text.as_bytes()[bracket..]).map(|at| bracket + at);
         let Some(colon) = colon else { return Ok((Self::parse(text)?, None)) };
         let (host, port) = (&text[..colon], &text[colon + 1..]);
         // RFC 3986 §3.2.3 allows an empty port, which means the default.
@@ -142,6 +144,17 @@ impl fmt::Debug for Host {
     }
 }
 
+/// The bytes of labels.
+const IN_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        byte += 1;
+    }
+    table
+};
+
 /// RFC 1035 lengths; underscores occur in real names and are let through.
 fn check_name(name: &str) -> Result<(), HostError> {
     let length_ok = |from: usize, to: usize| (1..=63).contains(&(to - from));
@@ -150,7 +163,7 @@ fn check_name(name: &str) -> Result<(), HostError> {
     for (at, byte) in name.bytes().enumerate() {
         match byte {
             b'.' if length_ok(label, at) => label = at + 1,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => {}
+            byte if IN_NAMES[usize::from(byte)] => {}
             _ => return Err(HostError::Invalid),
         }
     }

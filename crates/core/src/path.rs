@@ -1,5 +1,7 @@
 //! Request paths and target prefixes, compared so that nothing climbs out of a prefix.
 
+use memchr::{memchr, memchr_iter};
+
 /// The path and query of one request, as the caller sent them, known not to contain what some server would read as
 /// "one level up".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,14 +33,14 @@ impl<'a> RequestPath<'a> {
     /// Real servers disagree on what ends a segment and on how often to decode. So that none of them climbs above what
     /// was matched, a segment is looked at the way the laxest would: decoded until nothing changes, split at `/` and `\`, and cut at `;`.
     pub fn parse(text: &'a str) -> Result<Self, PathError> {
-        let (path, query) = match text.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
+        let (path, query) = match memchr(b'?', text.as_bytes()) {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
             None => (text, None),
         };
         if !path.starts_with('/') {
             return Err(PathError::Relative);
         }
-        if path.contains('%') {
+        if memchr(b'%', path.as_bytes()).is_some() {
             check_encoded(path)?;
         } else if has_dot_segment(path.as_bytes()) {
             return Err(PathError::DotSegment);
@@ -169,8 +171,8 @@ fn hex(digit: u8) -> Option<u8> {
 /// `;` begins parameters, and once decoded `?` and `#` may begin something else again; blanks are cut off by some file systems.
 fn has_dot_segment(path: &[u8]) -> bool {
     // Nearly no path has a dot in such a place, and finding that out takes a tenth of the time.
-    let may_begin = |pair: &[u8]| pair[1] == b'.' && (matches!(pair[0], b'/' | b'\\') || pair[0].is_ascii_whitespace());
-    if !path.starts_with(b".") && !path.windows(2).any(may_begin) {
+    let begins_segment = |at: usize| path[..at].last().is_none_or(|before| matches!(before, b'/' | b'\\') || before.is_ascii_whitespace());
+    if !memchr_iter(b'.', path).any(begins_segment) {
         return false;
     }
     path.split(|b| matches!(b, b'/' | b'\\')).any(|segment| {

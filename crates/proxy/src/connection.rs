@@ -1,7 +1,6 @@
 //! One connection of HTTP/1.1: heads in, one request after the other, until one side has enough.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::client::Client;
 use crate::forward::After;
 use crate::http2::server::{self as http2, PREFACE};
 use crate::intercept::{self, Tunnel};
+use crate::peer::Peer;
 use crate::reject::Reject;
 use crate::serve::{self, Next};
 use crate::wire::Wire;
@@ -29,9 +29,9 @@ enum End {
 }
 
 /// Serves a connection as it was accepted.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer) {
     let wire = Wire::new(stream);
-    let end = requests(&worker, &wire, peer, None).await;
+    let end = requests(&worker, &wire, &peer, None).await;
     let (stream, read_ahead) = wire.into_parts();
     match end {
         End::Closed => {}
@@ -41,14 +41,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr) 
 }
 
 /// Serves what is inside an intercepted CONNECT. Boxed, since a connection's future would otherwise contain itself.
-pub(crate) fn inside<'a>(worker: &'a Rc<Worker>, wire: &'a Wire, peer: SocketAddr, tunnel: &'a Tunnel) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
+pub(crate) fn inside<'a>(worker: &'a Rc<Worker>, wire: &'a Wire, peer: &'a Peer, tunnel: &'a Tunnel) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
     Box::pin(async move {
         // Nothing inside can open a tunnel, and TLS has agreed on the protocol.
         requests(worker, wire, peer, Some(tunnel)).await;
     })
 }
 
-async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: SocketAddr, tunnel: Option<&Tunnel>) -> End {
+async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: &Peer, tunnel: Option<&Tunnel>) -> End {
     let mut head = RequestHead::new();
     let mut first = tunnel.is_none();
     loop {
@@ -130,7 +130,7 @@ async fn read_head(worker: &Worker, wire: &Wire, head: &mut RequestHead) -> Resu
 }
 
 /// Answers what is no request, and ends the connection.
-pub(crate) async fn refuse_and_close(worker: &Worker, wire: &Wire, peer: SocketAddr, head: &RequestHead, reject: Reject) {
+pub(crate) async fn refuse_and_close(worker: &Worker, wire: &Wire, peer: &Peer, head: &RequestHead, reject: Reject) {
     if let Next::After(After::Close) = serve::unreadable(worker, Client::Wire(wire), head, peer, reject).await {
         linger(wire).await;
     }

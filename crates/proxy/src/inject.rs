@@ -1,8 +1,6 @@
 //! The request as the tool gets it: strip, then apply.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretRef};
 use connectors_http1::{Field, Framing, HeadWriter, Line, RequestHead, WriteError};
@@ -28,7 +26,7 @@ pub(crate) struct Outgoing<'a> {
     /// The caller's own token, which must not go on anywhere.
     pub(crate) token: SecretRef<'a>,
     /// The caller's address.
-    pub(crate) client: IpAddr,
+    pub(crate) client: &'a str,
     /// The proxy's host as the caller wrote it in reverse mode; else `None`, which means the URL's own, whatever Host said.
     pub(crate) client_host: Option<&'a str>,
     /// The scheme that the caller sees.
@@ -87,10 +85,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     } else if trailers {
         writer.field("TE", b"trailers")?.field("Connection", b"TE")?;
     }
-    let mut address = String::with_capacity(40);
-    // Writing to a String can't fail.
-    let _ = write!(address, "{}", outgoing.client);
-    writer.field("X-Forwarded-For", address.as_bytes())?;
+    writer.field("X-Forwarded-For", outgoing.client.as_bytes())?;
     writer.field("X-Forwarded-Proto", outgoing.client_scheme.as_bytes())?;
     let client_host = outgoing.client_host.unwrap_or(authority);
     if !client_host.is_empty() {
@@ -216,7 +211,7 @@ mod tests {
             at_target,
             credential,
             token,
-            client: "192.0.2.7".parse().unwrap(),
+            client: "192.0.2.7",
             client_host: Some("c"),
             client_scheme: "http",
             upgrade: upgrade(&head),

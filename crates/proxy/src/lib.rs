@@ -20,6 +20,7 @@ mod inject;
 mod intercept;
 mod mapping;
 mod observe;
+mod peer;
 mod reject;
 mod run;
 mod serve;

@@ -3,7 +3,7 @@
 //! Each core has a [`Recorder`]; what the cores have counted and written comes together in the one [`Observer`].
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use crate::peer::Peer;
 use crate::reject::Refusal;
 use crate::trace::TraceId;
 
@@ -76,7 +77,7 @@ impl AnsweredBy {
 pub(crate) struct Record {
     started: Instant,
     mode: Mode,
-    client: SocketAddr,
+    client: Peer,
     trace: TraceId,
     /// Method, host and path, one after the other.
     text: String,
@@ -107,14 +108,14 @@ enum Named {
 const MAX_LOGGED: usize = 2048;
 
 impl Record {
-    fn start(client: SocketAddr, head: &RequestHead, trace: TraceId) -> Self {
+    fn start(client: &Peer, head: &RequestHead, trace: TraceId) -> Self {
         // Room for most hosts and paths.
         let mut text = String::with_capacity(192);
         push_shortened(head.method(), &mut text);
         Self {
             started: Instant::now(),
             mode: Mode::Unknown,
-            client,
+            client: client.clone(),
             trace,
             host_begin: text.len(),
             path_begin: text.len(),
@@ -260,6 +261,13 @@ pub(crate) struct Recorder {
     clock: clock::Clock,
 }
 
+/// The record of a request that is going on. One that is dropped before it is finished, with the request itself, was broken off, and leaves its record too.
+pub(crate) struct Recording<'a> {
+    recorder: &'a Recorder,
+    record: Record,
+    is_finished: bool,
+}
+
 impl Observer {
     /// Writes records to `log`, one JSON object a line, on a thread of its own.
     pub fn new(log: impl Write + Send + 'static) -> Self {
@@ -304,14 +312,14 @@ impl Observer {
 }
 
 impl Recorder {
-    /// A request's head has been read. Each record must come back by [`Recorder::finish`].
-    pub(crate) fn begin(&self, client: SocketAddr, head: &RequestHead, trace: TraceId) -> Record {
+    /// A request's head has been read.
+    pub(crate) fn begin(&self, client: &Peer, head: &RequestHead, trace: TraceId) -> Recording<'_> {
         self.metrics.begin();
-        Record::start(client, head, trace)
+        Recording { recorder: self, record: Record::start(client, head, trace), is_finished: false }
     }
 
-    /// The request is over: counts it and writes its record.
-    pub(crate) fn finish(&self, record: &Record) {
+    /// Counts a request and writes its record.
+    fn finish(&self, record: &Record) {
         let now = Instant::now();
         self.metrics.finish(&metrics::Sample {
             class: record.class().unwrap_or_default(),
@@ -333,6 +341,37 @@ impl Recorder {
     }
 }
 
+impl Recording<'_> {
+    /// The request is over: counts it and writes its record.
+    pub(crate) fn finish(mut self) {
+        self.is_finished = true;
+        self.recorder.finish(&self.record);
+    }
+}
+
+impl Drop for Recording<'_> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.record.broke_off();
+            self.recorder.finish(&self.record);
+        }
+    }
+}
+
+impl Deref for Recording<'_> {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.record
+    }
+}
+
+impl DerefMut for Recording<'_> {
+    fn deref_mut(&mut self) -> &mut Record {
+        &mut self.record
+    }
+}
+
 /// The trace that a caller says the request belongs to, if it says so well (W3C Trace Context §3.2).
 pub(crate) fn trace_of(head: &RequestHead) -> Option<TraceId> {
     head.get(Field::Traceparent).and_then(TraceId::from_traceparent)
@@ -341,13 +380,15 @@ pub(crate) fn trace_of(head: &RequestHead) -> Option<TraceId> {
 #[cfg(test)]
 mod tests {
     use connectors_http1::HeadLimits;
+    use connectors_testkit::Captured;
 
     use super::*;
+    use crate::trace::TraceIds;
 
     fn record(path: &str) -> Record {
         let mut head = RequestHead::new();
         head.parse(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &HeadLimits::default()).unwrap().unwrap();
-        let mut record = Record::start("127.0.0.1:1".parse().unwrap(), &head, crate::trace::TraceIds::new().make());
+        let mut record = Record::start(&Peer::new("127.0.0.1:1".parse().unwrap()), &head, TraceIds::new().make());
         record.aim(Mode::Forward, "tool.example", path);
         record
     }
@@ -372,6 +413,24 @@ mod tests {
         record.without(SecretRef::new(b""));
         record.without(SecretRef::new(b"\xff"));
         assert_eq!(record.path(), "/x");
+    }
+
+    #[test]
+    fn a_request_that_is_dropped_leaves_its_record() {
+        let log = Captured::default();
+        let observer = Observer::new(log.clone());
+        let recorder = observer.recorder();
+        let mut recording = recorder.begin(&Peer::new("127.0.0.1:1".parse().unwrap()), &RequestHead::new(), TraceIds::new().make());
+        recording.aim(Mode::Forward, "tool.example", "/dropped");
+        assert!(observer.metrics().contains("connectors_proxy_active_requests 1"));
+        drop(recording);
+        recorder.begin(&Peer::new("127.0.0.1:1".parse().unwrap()), &RequestHead::new(), TraceIds::new().make()).finish();
+        assert!(observer.flush(Duration::from_secs(20)));
+        let text = log.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].contains(r#""path":"/dropped""#) && lines[0].contains(r#""complete":false"#), "{text}");
+        assert!(lines.len() == 2 && lines[1].contains(r#""complete":true"#), "{text}");
+        assert!(observer.metrics().contains("connectors_proxy_active_requests 0"));
     }
 
     #[test]

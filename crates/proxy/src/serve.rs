@@ -1,6 +1,5 @@
 //! One request, whatever it came by: [`handle`] reads like the list of what happens to it.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use crate::inject::{self, Outgoing};
 use crate::intercept::{self, Tunnel};
 use crate::mapping::Mapping;
 use crate::observe::{self, Mode, Record};
+use crate::peer::Peer;
 use crate::reject::Reject;
 use crate::settings::NonTarget;
 use crate::target::{self, Forward, Reverse, Target};
@@ -31,7 +31,7 @@ pub(crate) enum Next {
 }
 
 /// Serves one request whose head was read, and keeps its record.
-pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &RequestHead, peer: SocketAddr, tunnel: Option<&Tunnel>) -> Next {
+pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &RequestHead, peer: &Peer, tunnel: Option<&Tunnel>) -> Next {
     let mut record = worker.recorder.begin(peer, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make()));
     let next = match handle(worker, client, head, peer, tunnel, &mut record).await {
         Ok(next) => next,
@@ -45,15 +45,15 @@ pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &Requ
     if let Next::After(After::Abort) = next {
         record.broke_off();
     }
-    worker.recorder.finish(&record);
+    record.finish();
     next
 }
 
 /// Answers what is no request, and keeps a record of it.
-pub(crate) async fn unreadable(worker: &Worker, client: Client<'_>, head: &RequestHead, peer: SocketAddr, reject: Reject) -> Next {
+pub(crate) async fn unreadable(worker: &Worker, client: Client<'_>, head: &RequestHead, peer: &Peer, reject: Reject) -> Next {
     let mut record = worker.recorder.begin(peer, head, worker.traces.make());
     let after = refuse(worker, client, head, reject, false, &mut record).await;
-    worker.recorder.finish(&record);
+    record.finish();
     Next::After(after)
 }
 
@@ -62,7 +62,7 @@ async fn handle(
     worker: &Rc<Worker>,
     client: Client<'_>,
     head: &RequestHead,
-    peer: SocketAddr,
+    peer: &Peer,
     tunnel: Option<&Tunnel>,
     record: &mut Record,
 ) -> Result<Next, Reject> {
@@ -93,7 +93,7 @@ struct Call<'a> {
     worker: &'a Rc<Worker>,
     client: Client<'a>,
     head: &'a RequestHead,
-    peer: SocketAddr,
+    peer: &'a Peer,
     tls: bool,
 }
 
@@ -200,7 +200,6 @@ impl Call<'_> {
         credential: Option<&'o Credential>,
         at_target: bool,
     ) -> Outgoing<'o> {
-        let client = self.peer.ip().to_canonical();
         Outgoing {
             head: self.head,
             origin,
@@ -209,7 +208,7 @@ impl Call<'_> {
             at_target,
             credential,
             token,
-            client,
+            client: self.peer.ip(),
             client_host: None,
             client_scheme: self.scheme(),
             upgrade: inject::upgrade(self.head),

@@ -35,7 +35,7 @@ impl Clock {
         }
         out.extend_from_slice(&second.text);
         out.push(b'.');
-        super::line::padded(into.subsec_micros(), 100_000, out);
+        super::line::padded::<6>(into.subsec_micros(), out);
         out.push(b'Z');
     }
 }

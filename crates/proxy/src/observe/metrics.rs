@@ -49,8 +49,11 @@ pub(super) struct CoreMetrics {
     all: Metrics,
     active: Arc<Active>,
     /// Few enough that looking at each is cheaper than hashing. What is asked for often moves to the front.
-    classes: RefCell<Vec<(Box<str>, [Option<Arc<Counts>>; Mode::ALL.len()])>>,
+    classes: RefCell<Vec<(Box<str>, ByMode)>>,
 }
+
+/// Made when first used.
+type ByMode = [Option<Arc<Counts>>; Mode::ALL.len()];
 
 /// What a request adds.
 pub(super) struct Sample<'a> {
