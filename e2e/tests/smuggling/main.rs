@@ -6,12 +6,14 @@
 //! `SMUGGLING=family` or `SMUGGLING=family/number` runs only those messages, `SMUGGLING_SEED=number` makes other ones where chance decides.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod answers;
 mod backends;
 #[path = "../../../crates/http1/tests/cases/mod.rs"]
 mod cases;
 mod framing;
 mod generate;
 mod heads;
+mod liar;
 mod message;
 mod run;
 

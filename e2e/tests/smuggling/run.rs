@@ -107,7 +107,7 @@ pub(crate) fn to_the_end(proxy: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>>
 }
 
 /// A request that nothing is wrong with. Every other one has a body.
-fn ask_as_victim(proxy: SocketAddr, token: &str, id: usize) -> Result<(), String> {
+pub(crate) fn ask_as_victim(proxy: SocketAddr, token: &str, id: usize) -> Result<(), String> {
     let (method, body) = if id.is_multiple_of(2) { ("GET", "") } else { ("POST", "Content-Length: 6\r\n\r\nvictim") };
     let path = format!("/{}", victim_marker(id));
     let head = format!("{method} /namespaces/team/connectors/victim{path} HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer {token}\r\n");
