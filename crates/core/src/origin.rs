@@ -1,7 +1,9 @@
 //! Scheme, host and port, in the one form in which they are compared.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,7 +82,10 @@ impl Host {
         if text.is_empty() {
             return Err(HostError::Empty);
         }
-        if let Ok(ip) = text.parse::<Ipv4Addr>() {
+        // Names that end in a digit are few.
+        if text.ends_with(|last: char| last.is_ascii_digit())
+            && let Ok(ip) = text.parse::<Ipv4Addr>()
+        {
             return Ok(Self::Ip(IpAddr::V4(ip)));
         }
         let name: Box<str> = if text.is_ascii() {
@@ -94,10 +99,9 @@ impl Host {
 
     /// Reads `host` or `host:port`, as in a Host header (RFC 9110 §7.2).
     pub fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), HostError> {
-        let colon = match text.rfind(']') {
-            Some(bracket) => text[bracket..].find(':').map(|at| bracket + at),
-            None => text.find(':'),
-        };
+        // The colons of an IPv6 address stand in brackets.
+        let bracket = if text.starts_with('[') { text.rfind(']').unwrap_or_default() } else { 0 };
+        let colon = text[bracket..].find(':').map(|at| bracket + at);
         let Some(colon) = colon else { return Ok((Self::parse(text)?, None)) };
         let (host, port) = (&text[..colon], &text[colon + 1..]);
         // RFC 3986 §3.2.3 allows an empty port, which means the default.
@@ -140,12 +144,21 @@ impl fmt::Debug for Host {
 
 /// RFC 1035 lengths; underscores occur in real names and are let through.
 fn check_name(name: &str) -> Result<(), HostError> {
-    let label_ok = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if name.len() > 253 || !name.split('.').all(label_ok) {
+    let length_ok = |from: usize, to: usize| (1..=63).contains(&(to - from));
+    // Where the label begins that is looked at.
+    let mut label = 0;
+    for (at, byte) in name.bytes().enumerate() {
+        match byte {
+            b'.' if length_ok(label, at) => label = at + 1,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => {}
+            _ => return Err(HostError::Invalid),
+        }
+    }
+    if name.len() > 253 || !length_ok(label, name.len()) {
         return Err(HostError::Invalid);
     }
     // What inet_aton would take for an address: a last label of digits, or of 0x and hex digits.
-    let last = name.rsplit('.').next().unwrap_or(name);
+    let last = &name[label..];
     let hex = last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
     if hex || last.bytes().all(|b| b.is_ascii_digit()) {
         return Err(HostError::NumericName);
@@ -154,47 +167,60 @@ fn check_name(name: &str) -> Result<(), HostError> {
 }
 
 /// Scheme, host and effective port: what a request is matched by, what is dialled, and what a certificate must name.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Origin {
+///
+/// Cloning is cheap, and its text is made once: most requests go to an origin that was made when a manifest changed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Origin(Arc<Parts>);
+
+#[derive(PartialEq, Eq)]
+struct Parts {
     scheme: Scheme,
     host: Host,
     port: u16,
+    /// Follows from the others.
+    authority: Box<str>,
 }
 
 impl Origin {
     /// Joins the parts; no port means the scheme's default.
     pub fn new(scheme: Scheme, host: Host, port: Option<u16>) -> Self {
-        Self { scheme, host, port: port.unwrap_or(scheme.default_port()) }
+        let port = port.unwrap_or(scheme.default_port());
+        let authority = if port == scheme.default_port() { host.to_string() } else { format!("{host}:{port}") };
+        Self(Arc::new(Parts { scheme, host, port, authority: authority.into() }))
     }
 
     /// The scheme.
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.0.scheme
     }
 
     /// The host.
     pub fn host(&self) -> &Host {
-        &self.host
+        &self.0.host
     }
 
     /// The effective port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// `host` or `host:port`, the port only where it isn't the scheme's default: a Host header's value.
-    pub fn authority(&self) -> String {
-        if self.port == self.scheme.default_port() { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+    pub fn authority(&self) -> &str {
+        &self.0.authority
+    }
+}
+
+/// The authority has host and port in it, and one text is hashed faster than its parts.
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.scheme.hash(state);
+        self.0.authority.hash(state);
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
-        if self.port != self.scheme.default_port() {
-            write!(f, ":{}", self.port)?;
-        }
-        Ok(())
+        write!(f, "{}://{}", self.scheme().as_str(), self.authority())
     }
 }
 

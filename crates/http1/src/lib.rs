@@ -13,7 +13,7 @@ mod write;
 pub use body::{BodyDecoder, Decoded, MAX_EXTENSION_BYTES, TRAILER_LIMITS};
 pub use error::{BodyError, HeadError, WriteError};
 pub use field::Field;
-pub use head::{HeadLimits, Version};
+pub use head::{HeadLimits, MAX_CONNECTION_BYTES, Version};
 pub use line::Line;
 pub use request::{Framing, RequestHead, TargetForm};
 pub use response::{ResponseFraming, ResponseHead};

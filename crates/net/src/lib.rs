@@ -8,6 +8,7 @@
 //!
 //! Listeners, the CA and TLS configurations are shared by all cores; a [`Pool`] belongs to one.
 
+mod alpn;
 mod authority;
 mod cidr;
 mod class;
@@ -18,11 +19,13 @@ mod intercept;
 mod listen;
 mod pool;
 mod recent;
+mod splice;
 mod stream;
 #[cfg(test)]
 mod testing;
 mod tls;
 
+pub use alpn::{Alpn, Protocol};
 pub use authority::{Authority, AuthorityError, CaError, LeafError};
 pub use cidr::{Cidr, CidrError};
 pub use class::AddressClass;
@@ -33,5 +36,6 @@ pub use intercept::{InterceptError, intercept};
 pub use listen::{ListenError, Listeners, accept};
 pub use pool::{Pool, PoolKey};
 pub use rustls::{ClientConfig, ServerConfig};
-pub use stream::Stream;
+pub use splice::{Pipe, Pipes, SpliceError};
+pub use stream::{Rewind, Stream};
 pub use tls::{ClientTls, TlsError};

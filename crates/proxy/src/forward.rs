@@ -1,29 +1,34 @@
 //! One exchange with the tool: a connection, the request up, the answer down, both at the same time.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use connectors_core::TrustRoots;
-use connectors_http1::{BodyDecoder, BodyError, Framing, ResponseFraming, ResponseHead, Version};
-use connectors_net::{PoolKey, Reach};
+use connectors_core::{Scheme, TrustRoots};
+use connectors_http1::{BodyError, Framing, ResponseFraming, ResponseHead, Version};
+use connectors_net::{Alpn, PoolKey, Protocol, Reach};
 
-use crate::answer::{self, Coding, Incoming};
+use crate::answer::{self, Coding, Incoming, Switch};
+use crate::body::{self, Onward, RelayError, Sending, Sink, Source, relay};
+use crate::client::{Client, Gone};
+use crate::http2::client::Place;
+use crate::http2::head as http2_head;
 use crate::inject::{self, Outgoing};
 use crate::mapping::Mapping;
 use crate::observe::Record;
 use crate::reject::Reject;
-use crate::relay::{Onward, RelayError, relay};
+use crate::upstream::{Answers, Failure};
 use crate::wire::Wire;
 use crate::worker::Worker;
 
 /// One request on its way to a tool.
 pub(crate) struct Exchange<'a> {
     pub(crate) worker: &'a Worker,
-    /// The caller's connection.
-    pub(crate) client: &'a Wire,
+    /// The caller's side.
+    pub(crate) client: Client<'a>,
     /// The request, as it goes on.
     pub(crate) outgoing: Outgoing<'a>,
     /// In reverse mode, how addresses in the answer are rewritten.
@@ -48,18 +53,12 @@ pub(crate) enum After {
     Abort,
 }
 
-/// Why one attempt gave no answer.
-enum Failure {
-    /// A connection from the pool was dead, and nothing of the request was lost with it.
-    Stale,
-    /// An answer of ours is due.
-    Reject(Reject),
-}
-
-impl From<Reject> for Failure {
-    fn from(reject: Reject) -> Self {
-        Self::Reject(reject)
-    }
+/// What carries one request to the tool.
+enum Upstream {
+    /// A connection of HTTP/1.1; `reused` if it has carried another request before.
+    Wire { wire: Wire, reused: bool },
+    /// A place on a connection of HTTP/2.
+    Stream(Place),
 }
 
 /// What the two directions know of each other.
@@ -75,27 +74,68 @@ struct Progress {
     answered: Cell<bool>,
     /// The tool asked for the body that the caller holds back.
     continued: Cell<bool>,
+    /// Both sides have left HTTP.
+    switched: Cell<bool>,
 }
 
 impl Exchange<'_> {
     /// Sends the request, and the answer back.
     pub(crate) async fn run(&self, record: &mut Record) -> Result<After, Reject> {
-        let mut request = Vec::with_capacity(1024);
-        inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
         let key = PoolKey { origin: self.outgoing.origin.clone(), trust: self.trust.clone(), reach: self.reach };
-        if let Some(pooled) = self.pooled(&key) {
-            match self.attempt(&key, pooled, &request, self.is_repeatable(), record).await {
-                Err(Failure::Stale) => {}
-                Err(Failure::Reject(reject)) => return Err(reject),
+        let mut request = Vec::with_capacity(1024);
+        let mut retried = false;
+        loop {
+            request.clear();
+            inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
+            let progress = Progress::default();
+            let upstream = self.upstream(&key, retried).await?;
+            let outcome = match upstream {
+                Upstream::Wire { wire, reused } => self.over_wire(&key, wire, reused, &mut request, &progress, record).await,
+                Upstream::Stream(place) => self.over_stream(&place, &request, &progress, record).await,
+            };
+            record.bytes(progress.body_in.get(), progress.body_out.get());
+            match outcome {
+                // The rest of the request's body can't be told from a next request.
+                Ok(After::KeepAlive) if !progress.uploaded.get() => return Ok(After::Close),
                 Ok(after) => return Ok(after),
+                Err(Failure::Stale) if !retried => retried = true,
+                Err(Failure::Stale) => return Err(Reject::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
+                Err(Failure::Reject(reject)) => return Err(*reject),
             }
         }
-        let fresh = self.worker.dialer.connect(self.outgoing.origin, self.trust, self.reach).await.map_err(Reject::Dial)?;
-        match self.attempt(&key, Wire::new(fresh.stream), &request, false, record).await {
-            Ok(after) => Ok(after),
-            Err(Failure::Reject(reject)) => Err(reject),
-            Err(Failure::Stale) => Err(Reject::NoAnswer(std::io::ErrorKind::UnexpectedEof.into())),
+    }
+
+    /// Finds or makes what carries the request. The protocol follows the caller's: HTTP/2 is offered to the tool for requests that came by HTTP/2.
+    async fn upstream(&self, key: &PoolKey, retried: bool) -> Result<Upstream, Reject> {
+        if self.client.is_http2() && key.origin.scheme() == Scheme::Https && self.outgoing.upgrade.is_none() {
+            let known = self.worker.http2.known(key);
+            if let Some(place) = known.place() {
+                return Ok(Upstream::Stream(place));
+            }
+            if !known.prefers_http1.get() {
+                let _dialing = known.dialing().await;
+                if let Some(place) = known.place() {
+                    return Ok(Upstream::Stream(place));
+                }
+                let dialled = self.dial(Alpn::Http2).await.inspect_err(|_| known.dialing_failed())?;
+                known.prefers_http1.set(dialled.protocol == Protocol::Http1);
+                return match dialled.protocol {
+                    Protocol::Http1 => Ok(Upstream::Wire { wire: Wire::new(dialled.stream), reused: false }),
+                    Protocol::Http2 => match known.begin(dialled.stream, &self.worker.settings).await {
+                        Ok(place) => Ok(Upstream::Stream(place)),
+                        Err(error) => Err(Reject::NoAnswer(io::Error::other(error))),
+                    },
+                };
+            }
         }
+        if !retried && let Some(wire) = self.pooled(key) {
+            return Ok(Upstream::Wire { wire, reused: true });
+        }
+        Ok(Upstream::Wire { wire: Wire::new(self.dial(Alpn::Http1).await?.stream), reused: false })
+    }
+
+    async fn dial(&self, alpn: Alpn) -> Result<connectors_net::Connected, Reject> {
+        self.worker.dialer.connect(self.outgoing.origin, self.trust, self.reach, alpn).await.map_err(Reject::Dial)
     }
 
     /// An idle connection that still seems to live.
@@ -111,102 +151,147 @@ impl Exchange<'_> {
     /// Whether the request may be sent twice: nothing of it is used up, and doing it twice is doing it once (RFC 9110 §9.2.2).
     fn is_repeatable(&self) -> bool {
         let head = self.outgoing.head;
-        matches!(head.framing(), Framing::None | Framing::Length(0)) && matches!(head.method(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
+        let idempotent = matches!(head.method(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
+        idempotent && matches!(head.framing(), Framing::None | Framing::Length(0)) && self.outgoing.upgrade.is_none()
     }
 
-    async fn attempt(&self, key: &PoolKey, upstream: Wire, request: &[u8], repeatable: bool, record: &mut Record) -> Result<After, Failure> {
-        let progress = Progress::default();
-        let outcome = self.both_ways(&upstream, request, repeatable, &progress, record).await;
-        record.bytes(progress.body_in.get(), progress.body_out.get());
-        let (after, reusable) = outcome?;
-        if reusable && progress.uploaded.get() && upstream.with_input(<[u8]>::is_empty) {
-            upstream.release_buffer();
-            self.worker.pool.borrow_mut().put(key.clone(), upstream);
-        }
-        // The rest of the request's body can't be told from a next request.
-        if after == After::KeepAlive && !progress.uploaded.get() {
-            return Ok(After::Close);
+    async fn over_wire(
+        &self,
+        key: &PoolKey,
+        wire: Wire,
+        reused: bool,
+        request: &mut Vec<u8>,
+        progress: &Progress,
+        record: &mut Record,
+    ) -> Result<After, Failure> {
+        let framing = self.outgoing.head.framing();
+        let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
+        let untouched = wire.moved();
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.body_in, pipes: &self.worker.pipes };
+        let upload = async {
+            let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(&wire, coding), onward, request).await;
+            // Not one byte could be written, so nothing of the request is used up, whatever it is.
+            let unsent = reused && wire.moved() == untouched && progress.body_in.get() == 0;
+            if unsent && matches!(sent, Err(RelayError::To)) { Err(Failure::Stale) } else { Ok(sent) }
+        };
+        let download = self.download(Answers::Wire { wire: &wire, repeatable: reused && self.is_repeatable() }, progress, record);
+        let (after, reusable) = self.both_ways(upload, download, progress, || wire.moved()).await?;
+        if reusable && progress.uploaded.get() && self.outgoing.upgrade.is_none() && wire.with_input(<[u8]>::is_empty) {
+            wire.release_buffer();
+            self.worker.pool.borrow_mut().put(key.clone(), wire);
         }
         Ok(after)
     }
 
+    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress, record: &mut Record) -> Result<After, Failure> {
+        let framing = self.outgoing.head.framing();
+        let ends = matches!(framing, Framing::None | Framing::Length(0));
+        let request = http2_head::request(request, self.outgoing.origin).map_err(Reject::from)?;
+        let mut sender = match place.sender().ready().await {
+            Ok(sender) => sender,
+            // Whatever it is, nothing was sent.
+            Err(_) => {
+                place.give_up();
+                return Err(Failure::Stale);
+            }
+        };
+        let Ok((response, sending)) = sender.send_request(request, ends) else {
+            place.give_up();
+            return Err(Failure::Stale);
+        };
+        drop(sender);
+        let moved = Cell::new(0);
+        let sending: Sending = RefCell::new(Some(sending));
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.body_in, pipes: &self.worker.pipes };
+        let upload = async {
+            let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moved)) };
+            Ok(relay(&mut self.client.source(framing), &mut sink, onward, &mut Vec::new()).await)
+        };
+        let unused = || progress.body_in.get() == 0;
+        let answers = Answers::Stream { response, place, moved: &moved, repeatable: place.reused && self.is_repeatable(), unused: &unused };
+        let download = self.download(answers, progress, record);
+        let (after, _) = self.both_ways(upload, download, progress, || moved.get()).await?;
+        Ok(after)
+    }
+
     /// Runs both directions until the answer is through. Also says whether the tool's connection can be used again.
-    async fn both_ways(&self, upstream: &Wire, request: &[u8], repeatable: bool, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
-        let head = self.outgoing.head;
-        let mut body = BodyDecoder::new(head.framing());
-        let coding = if head.framing() == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
-        let onward = Onward { coding, keeps: &|line| inject::trailer_stays(&self.outgoing, line) };
-        let mut upload = pin!(relay(self.client, &mut body, upstream, onward, request, &progress.body_in));
-        let mut download = pin!(self.download(upstream, repeatable, progress, record));
-        let mut watchdog = pin!(stalled(self.client, upstream, self.worker.settings.idle_timeout));
+    async fn both_ways(
+        &self,
+        upload: impl Future<Output = Result<Result<(), RelayError>, Failure>>,
+        download: impl Future<Output = Result<(After, bool), Failure>>,
+        progress: &Progress,
+        upstream_moved: impl Fn() -> u64,
+    ) -> Result<(After, bool), Failure> {
+        let mut upload = pin!(upload);
+        let mut download = pin!(download);
+        let mut watchdog = pin!(stalled(|| (self.client.moved(), upstream_moved()), self.worker.settings.idle_timeout));
         let mut uploading = true;
         poll_fn(|cx| {
             if uploading && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
                 uploading = false;
-                match outcome {
+                match outcome? {
                     Ok(()) => progress.uploaded.set(true),
                     // The tool doesn't want the rest; its answer may be on the way.
                     Err(RelayError::To) => {}
                     // The caller is gone, or lost count: dropping the tool's connection cancels what it does.
                     Err(RelayError::From | RelayError::Body(BodyError::Truncated)) => return Poll::Ready(Ok((After::Abort, false))),
-                    Err(RelayError::Body(error)) => return Poll::Ready(self.broken(progress, Reject::Body(error))),
+                    Err(RelayError::Body(error)) => return Poll::Ready(broken(progress, Reject::Body(error))),
                 }
             }
             if let Poll::Ready(outcome) = download.as_mut().poll(cx) {
                 return Poll::Ready(outcome);
             }
+            if progress.uploaded.get() && !progress.switched.get() && self.client.poll_gone(cx, self.outgoing.head).is_ready() {
+                return Poll::Ready(Ok((After::Abort, false)));
+            }
             match watchdog.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(self.broken(progress, if uploading { Reject::CallerTimeout } else { Reject::Timeout })),
+                Poll::Ready(()) => Poll::Ready(broken(progress, if uploading { Reject::CallerTimeout } else { Reject::Timeout })),
                 Poll::Pending => Poll::Pending,
             }
         })
         .await
     }
 
-    /// An answer of ours if none has begun; else the transfer breaks off.
-    fn broken(&self, progress: &Progress, reject: Reject) -> Result<(After, bool), Failure> {
-        match progress.answered.get() {
-            true => Ok((After::Abort, false)),
-            false => Err(reject.into()),
-        }
-    }
-
     /// Reads the tool's answer and sends it to the caller.
-    async fn download(&self, upstream: &Wire, repeatable: bool, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
+    async fn download(&self, mut answers: Answers<'_>, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
         let mut head = ResponseHead::new();
         let request = self.outgoing.head;
         let mut interims = 0;
-        let framing = loop {
-            self.read_head(upstream, &mut head, repeatable).await?;
+        let (framing, mut source) = loop {
+            let source = answers.next(request.method(), &self.worker.settings.head, &mut head).await?;
             let framing = head.framing(request.method());
             let framing = framing.map_err(|error| Reject::BadAnswer("the tool's answer is framed in no valid way", error.to_string()))?;
-            if !(100..200).contains(&head.status()) {
-                break framing;
-            }
-            // Upgrade was not passed on, so nobody asked to switch.
             if head.status() == 101 {
-                return Err(Reject::BadAnswer("the tool switched protocols without being asked", String::new()).into());
+                let Answers::Wire { wire, .. } = answers else {
+                    return Err(Reject::BadAnswer("the tool switched protocols within HTTP/2", String::new()).into());
+                };
+                return self.switch(wire, &head, progress, record).await;
+            }
+            if !(100..200).contains(&head.status()) {
+                break (framing, answers.body(framing, source));
             }
             interims += 1;
             if interims > MAX_INTERIMS {
                 return Err(Reject::BadAnswer("the tool sent too many interim answers", String::new()).into());
             }
-            if !self.interim(&head, progress).await? {
+            if self.interim(&head, answers.via(), progress).await?.is_err() {
                 return Ok((After::Abort, false));
             }
         };
         record.answered_by_tool(head.status());
-        // A caller that was never asked for its body may or may not send it.
+        // A caller that was never asked for its body may or may not send it; what a caller sent ahead for another protocol is no request.
         let undecided = request.expects_continue() && !progress.continued.get() && !progress.uploaded.get();
-        let mut incoming =
-            Incoming { request, head: &head, framing, mapping: self.mapping, keep_alive: request.keep_alive() && !undecided && !self.worker.drain.draining() };
+        let refused_early = self.outgoing.upgrade.is_some() && self.client.has_input();
+        let keep_alive = request.keep_alive() && !undecided && !refused_early && !self.worker.drain.draining();
+        let mut incoming = Incoming { request, head: &head, framing, mapping: self.mapping, keep_alive, via: answers.via(), switch: None };
         incoming.keep_alive &= !incoming.ends_with_connection();
         let mut out = Vec::with_capacity(1024);
         answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
-        let mut body = BodyDecoder::new(framing);
         progress.answered.set(true);
-        let onward = Onward { coding: incoming.coding(), keeps: &answer::trailer_stays };
-        let after = match relay(upstream, &mut body, self.client, onward, &out, &progress.body_out).await {
+        let ends = matches!(framing, ResponseFraming::None | ResponseFraming::Length(0));
+        let Ok(mut sink) = self.client.answer(&mut out, incoming.coding(), ends) else { return Ok((After::Abort, false)) };
+        let onward = Onward { keeps: &answer::trailer_stays, bytes: &progress.body_out, pipes: &self.worker.pipes };
+        let after = match relay(&mut source, &mut sink, onward, &mut out).await {
             Ok(()) if incoming.keep_alive => After::KeepAlive,
             Ok(()) => After::Close,
             Err(_) => After::Abort,
@@ -215,48 +300,71 @@ impl Exchange<'_> {
         Ok((after, reusable))
     }
 
-    async fn read_head(&self, upstream: &Wire, head: &mut ResponseHead, repeatable: bool) -> Result<(), Failure> {
-        head.clear();
-        loop {
-            let parsed = upstream.with_input(|input| head.parse(input, &self.worker.settings.head));
-            match parsed.map_err(|error| Reject::BadAnswer("the tool's answer is no valid HTTP", error.to_string()))? {
-                Some(consumed) => {
-                    upstream.consume(consumed);
-                    return Ok(());
-                }
-                None => match upstream.fill().await {
-                    Ok(count) if count > 0 => {}
-                    Ok(_) | Err(_) if repeatable && upstream.with_input(<[u8]>::is_empty) => return Err(Failure::Stale),
-                    Ok(_) => return Err(Reject::NoAnswer(std::io::ErrorKind::UnexpectedEof.into()).into()),
-                    Err(error) => return Err(Reject::NoAnswer(error).into()),
-                },
-            }
-        }
-    }
-
-    /// Passes a 1xx on, to those who know what that is (RFC 9110 §15.2). `false`: the caller is gone.
-    async fn interim(&self, head: &ResponseHead, progress: &Progress) -> Result<bool, Failure> {
+    /// Passes a 1xx on, to those who know what that is (RFC 9110 §15.2).
+    async fn interim(&self, head: &ResponseHead, via: &'static str, progress: &Progress) -> Result<Result<(), Gone>, Failure> {
         if head.status() == 100 {
             progress.continued.set(true);
         }
         if self.outgoing.head.version() == Version::Http10 {
-            return Ok(true);
+            return Ok(Ok(()));
         }
-        let incoming = Incoming { request: self.outgoing.head, head, framing: ResponseFraming::None, mapping: self.mapping, keep_alive: true };
+        let (request, framing) = (self.outgoing.head, ResponseFraming::None);
+        let incoming = Incoming { request, head, framing, mapping: self.mapping, keep_alive: true, via, switch: None };
         let mut out = Vec::new();
         answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
-        Ok(self.client.write_all(&out).await.is_ok() && self.client.flush().await.is_ok())
+        Ok(self.client.interim(&out).await)
+    }
+
+    /// The tool has switched protocols: passes its 101 on, and from then on bytes in both directions (RFC 9110 §7.8).
+    ///
+    /// Each direction ends by itself, so that a side that has nothing more to say may still listen.
+    async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
+        let asked = self.outgoing.upgrade.ok_or_else(|| Reject::BadAnswer("the tool switched protocols without being asked", String::new()))?;
+        if !head.upgrade().is_some_and(|chosen| chosen.eq_ignore_ascii_case(asked)) {
+            return Err(Reject::BadAnswer("the tool switched to another protocol than it was asked to", String::new()).into());
+        }
+        record.answered_by_tool(head.status());
+        let switch = Some(if self.client.is_http2() { Switch::Stream } else { Switch::Connection(asked) });
+        let (request, framing) = (self.outgoing.head, ResponseFraming::UntilClose);
+        let incoming = Incoming { request, head, framing, mapping: self.mapping, keep_alive: true, via: "1.1 connectors", switch };
+        let mut out = Vec::with_capacity(512);
+        answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
+        progress.answered.set(true);
+        progress.switched.set(true);
+        let up = async {
+            let onward = Onward { keeps: &|_| false, bytes: &progress.body_in, pipes: &self.worker.pipes };
+            relay(&mut self.client.raw_source(), &mut Sink::Wire(wire, Coding::Plain), onward, &mut Vec::new()).await?;
+            wire.shutdown().await.map_err(|_| RelayError::To)
+        };
+        let Ok(mut sink) = self.client.answer(&mut out, Coding::Plain, false) else { return Ok((After::Abort, false)) };
+        let down = async {
+            let onward = Onward { keeps: &|_| false, bytes: &progress.body_out, pipes: &self.worker.pipes };
+            relay(&mut Source::raw(wire), &mut sink, onward, &mut out).await?;
+            self.client.close_sending().await.map_err(|_| RelayError::To)
+        };
+        Ok(match tokio::try_join!(up, down) {
+            Ok(_) => (After::Close, false),
+            Err(_) => (After::Abort, false),
+        })
     }
 }
 
-/// Ends when nothing has moved on either connection for `idle`, give or take a quarter. Looks four times in that time instead of setting a timer at every read.
-async fn stalled(client: &Wire, upstream: &Wire, idle: Duration) {
+/// An answer of ours if none has begun; else the transfer breaks off.
+fn broken(progress: &Progress, reject: Reject) -> Result<(After, bool), Failure> {
+    match progress.answered.get() {
+        true => Ok((After::Abort, false)),
+        false => Err(reject.into()),
+    }
+}
+
+/// Ends when what `moved` tells hasn't changed for `idle`, give or take a quarter. Looks four times in that time instead of setting a timer at every read.
+async fn stalled(moved: impl Fn() -> (u64, u64), idle: Duration) {
     const LOOKS: u32 = 4;
-    let mut seen = (client.moved(), upstream.moved());
+    let mut seen = moved();
     let mut still = 0;
     while still < LOOKS {
         tokio::time::sleep(idle / LOOKS).await;
-        let now = (client.moved(), upstream.moved());
+        let now = moved();
         still = if now == seen { still + 1 } else { 0 };
         seen = now;
     }

@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use connectors_core::{Authenticator, Caller, ConnectorRef, Identity, NameError, SecretValue, Unauthenticated};
+use connectors_core::{Authenticator, Caller, ConnectorRef, Identity, NameError, SecretRef, SecretValue, Unauthenticated};
 use connectors_http1::{Field, RequestHead};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
@@ -63,12 +63,30 @@ pub(crate) fn proxy_credentials(head: &RequestHead) -> Result<ProxyCredentials, 
     Ok(ProxyCredentials { named, token })
 }
 
+/// The token of a reverse request.
+#[derive(Debug)]
+pub(crate) enum ReverseToken<'h> {
+    /// It stands in the head.
+    Sent(SecretRef<'h>),
+    /// It was decoded.
+    Decoded(SecretValue),
+}
+
+impl ReverseToken<'_> {
+    pub(crate) fn lend(&self) -> SecretRef<'_> {
+        match self {
+            Self::Sent(token) => *token,
+            Self::Decoded(token) => token.lend(),
+        }
+    }
+}
+
 /// Reads the token of a reverse request: `Authorization: Bearer <token>`, or Basic with the token as password.
-pub(crate) fn reverse_token(head: &RequestHead) -> Result<SecretValue, CredentialError> {
+pub(crate) fn reverse_token(head: &RequestHead) -> Result<ReverseToken<'_>, CredentialError> {
     match scheme(head.get(Field::Authorization))? {
-        Scheme::Basic(encoded) => Ok(basic(encoded)?.1),
+        Scheme::Basic(encoded) => Ok(ReverseToken::Decoded(basic(encoded)?.1)),
         Scheme::Bearer([]) => Err(CredentialError::Empty),
-        Scheme::Bearer(token) => Ok(SecretValue::new(token)),
+        Scheme::Bearer(token) => Ok(ReverseToken::Sent(SecretRef::new(token))),
     }
 }
 
@@ -127,7 +145,7 @@ fn connector(text: &str) -> Result<ConnectorRef, NameError> {
 pub(crate) struct Identities {
     authenticator: Arc<dyn Authenticator>,
     keys: (u64, u64),
-    known: RefCell<HashMap<u128, Known>>,
+    known: RefCell<HashMap<u128, Known, BuildHasherDefault<Hashed>>>,
 }
 
 #[derive(Clone)]
@@ -147,13 +165,13 @@ impl Identities {
     }
 
     /// Whose token this is.
-    pub(crate) async fn caller(&self, token: &SecretValue, settings: &Settings) -> Result<Arc<Caller>, Unauthenticated> {
+    pub(crate) async fn caller(&self, token: SecretRef<'_>, settings: &Settings) -> Result<Arc<Caller>, Unauthenticated> {
         let key = self.key(token);
         let now = Instant::now();
         if let Some(known) = self.recall(key, now) {
             return known;
         }
-        let (known, answer) = match self.authenticator.authenticate(token).get().await {
+        let (known, answer) = match self.authenticator.authenticate(&token.to_value()).get().await {
             Ok(Identity { caller, expires }) => {
                 let left = expires.duration_since(SystemTime::now()).map_err(|_| Unauthenticated::Refused("expired"))?;
                 let caller = Arc::new(caller);
@@ -167,7 +185,7 @@ impl Identities {
         answer
     }
 
-    fn key(&self, token: &SecretValue) -> u128 {
+    fn key(&self, token: SecretRef<'_>) -> u128 {
         let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
         hasher.write(token.expose());
         hasher.finish128().as_u128()
@@ -190,6 +208,26 @@ impl Identities {
             }
         }
         all.insert(key, known);
+    }
+}
+
+/// For keys that are hashes already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -218,9 +256,9 @@ mod tests {
     #[test]
     fn p27_tokens_are_never_compared_only_their_hashes_under_a_random_key() {
         let caches = [Identities::new(Arc::new(Nobody)), Identities::new(Arc::new(Nobody))];
-        let token = SecretValue::new("canary-token");
-        assert_eq!(caches[0].key(&token), caches[0].key(&SecretValue::new("canary-token")));
-        assert_ne!(caches[0].key(&token), caches[0].key(&SecretValue::new("canary-tokem")));
-        assert_ne!(caches[0].key(&token), caches[1].key(&token), "the key is of this process and cache");
+        let token = SecretRef::new(b"canary-token");
+        assert_eq!(caches[0].key(token), caches[0].key(SecretValue::new("canary-token").lend()));
+        assert_ne!(caches[0].key(token), caches[0].key(SecretRef::new(b"canary-tokem")));
+        assert_ne!(caches[0].key(token), caches[1].key(token), "the key is of this process and cache");
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretValue};
+use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretRef};
 use connectors_http1::{Field, Framing, HeadWriter, Line, RequestHead, WriteError};
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
@@ -26,13 +26,29 @@ pub(crate) struct Outgoing<'a> {
     /// What to put on; only a permit gives one.
     pub(crate) credential: Option<&'a Credential>,
     /// The caller's own token, which must not go on anywhere.
-    pub(crate) token: &'a SecretValue,
+    pub(crate) token: SecretRef<'a>,
     /// The caller's address.
     pub(crate) client: IpAddr,
     /// The proxy's host as the caller wrote it in reverse mode; else `None`, which means the URL's own, whatever Host said.
     pub(crate) client_host: Option<&'a str>,
     /// The scheme that the caller sees.
     pub(crate) client_scheme: &'static str,
+    /// The protocol that the caller wants to switch to, if it may.
+    pub(crate) upgrade: Option<&'a [u8]>,
+    /// What `Via` says of the hop from the caller.
+    pub(crate) via: &'static str,
+}
+
+/// The protocol that a request asks to switch to, if it is one that is passed through: WebSocket (RFC 6455), and SPDY, in which `kubectl exec` and
+/// `port-forward` speak.
+///
+/// All others are left out of the request, which the tool then answers without switching, as it may (RFC 9110 §7.8): `h2c` would take the requests that
+/// follow past every check.
+pub(crate) fn upgrade(head: &RequestHead) -> Option<&[u8]> {
+    let protocol = head.upgrade().filter(|protocol| protocol.eq_ignore_ascii_case(b"websocket") || protocol.eq_ignore_ascii_case(b"SPDY/3.1"))?;
+    // Of a body nobody could say whether it belongs to the request or to the new protocol.
+    let one = head.values("Upgrade").count() == 1 && matches!(head.framing(), Framing::None | Framing::Length(0));
+    one.then_some(protocol)
 }
 
 /// Writes the head.
@@ -66,7 +82,9 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     if head.expects_continue() {
         writer.field("Expect", b"100-continue")?;
     }
-    if trailers {
+    if let Some(protocol) = outgoing.upgrade {
+        writer.field("Connection", b"Upgrade")?.field("Upgrade", protocol)?;
+    } else if trailers {
         writer.field("TE", b"trailers")?.field("Connection", b"TE")?;
     }
     let mut address = String::with_capacity(40);
@@ -74,11 +92,11 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     let _ = write!(address, "{}", outgoing.client);
     writer.field("X-Forwarded-For", address.as_bytes())?;
     writer.field("X-Forwarded-Proto", outgoing.client_scheme.as_bytes())?;
-    let client_host = outgoing.client_host.unwrap_or(&authority);
+    let client_host = outgoing.client_host.unwrap_or(authority);
     if !client_host.is_empty() {
         writer.field("X-Forwarded-Host", client_host.as_bytes())?;
     }
-    writer.field("Via", b"1.1 connectors")?;
+    writer.field("Via", outgoing.via.as_bytes())?;
     writer.end();
     apply(outgoing.credential, out);
     Ok(())
@@ -139,7 +157,7 @@ fn same_name(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().map(fold).eq(b.bytes().map(fold))
 }
 
-fn holds_token(value: &[u8], token: &SecretValue) -> bool {
+fn holds_token(value: &[u8], token: SecretRef<'_>) -> bool {
     let token = token.expose();
     value.len() >= token.len() && memmem::find(value, token).is_some()
 }
@@ -189,7 +207,7 @@ mod tests {
         let mut head = RequestHead::new();
         head.parse(format!("{request}\r\n\r\n").as_bytes(), &HeadLimits::default()).unwrap().expect("a whole head");
         let address = Address::parse("https://tool.example/base").unwrap();
-        let token = SecretValue::new(TOKEN);
+        let token = SecretRef::new(TOKEN.as_bytes());
         let outgoing = Outgoing {
             head: &head,
             origin: address.origin(),
@@ -197,10 +215,12 @@ mod tests {
             path: RequestPath::parse(head.target()).unwrap(),
             at_target,
             credential,
-            token: &token,
+            token,
             client: "192.0.2.7".parse().unwrap(),
             client_host: Some("c"),
             client_scheme: "http",
+            upgrade: upgrade(&head),
+            via: "1.1 connectors",
         };
         let mut out = Vec::new();
         write(&outgoing, &mut out).unwrap();

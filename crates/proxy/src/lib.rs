@@ -10,19 +10,23 @@
 //! [`Authorizer`](connectors_core::Authorizer) and a source of snapshots.
 
 mod answer;
+mod body;
+mod client;
+mod connection;
 mod forward;
+mod http2;
 mod identify;
 mod inject;
 mod intercept;
 mod mapping;
 mod observe;
 mod reject;
-mod relay;
 mod run;
 mod serve;
 mod settings;
 mod target;
 mod trace;
+mod upstream;
 mod wire;
 mod worker;
 

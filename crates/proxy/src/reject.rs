@@ -7,6 +7,7 @@ use connectors_http1::{BodyError, HeadError, HeadWriter, WriteError, reason_phra
 use connectors_net::DialError;
 use serde_json::json;
 
+use crate::http2::head::TranslateError;
 use crate::identify::CredentialError;
 use crate::target::TargetError;
 
@@ -23,6 +24,10 @@ pub(crate) enum Reject {
     Trace,
     /// CONNECT is switched off.
     ConnectDisabled,
+    /// A CONNECT came by HTTP/2.
+    ConnectOverHttp2,
+    /// What came by HTTP/2 can't be read as a request.
+    Malformed(&'static str),
     /// What came inside a CONNECT isn't TLS.
     ConnectPlain,
     /// No CA to intercept with.
@@ -100,6 +105,16 @@ impl From<Denied> for Reject {
     }
 }
 
+impl From<TranslateError> for Reject {
+    fn from(error: TranslateError) -> Self {
+        match error {
+            TranslateError::Malformed(why) => Self::Malformed(why),
+            TranslateError::Head(error) => Self::Head(error),
+            TranslateError::Write(error) => Self::Unwritable(error),
+        }
+    }
+}
+
 impl Reject {
     /// Whether the connection can't be used any further, because nobody knows where the next request begins.
     pub(crate) fn ends_connection(&self) -> bool {
@@ -120,6 +135,8 @@ impl Reject {
                 "ConnectNotAllowed",
                 "CONNECT is switched off here: send the request itself to the proxy, as an absolute URL, or use the Connector's reverse address".into(),
             ),
+            Self::ConnectOverHttp2 => refusal(405, "ConnectNotAllowed", "CONNECT is answered over HTTP/1.1 only, where every proxy client can send it".into()),
+            Self::Malformed(why) => refusal(400, "BadRequest", format!("the request is malformed: {why} (RFC 9113 §8.2.2, §8.3.1)")),
             Self::ConnectPlain => refusal(400, "TLSRequired", "only TLS is accepted inside a CONNECT".into()),
             Self::NoAuthority(detail) => with_detail(503, "InterceptionUnavailable", "CONNECT can't be answered now", detail),
             Self::Unauthorized(error) => {
@@ -212,27 +229,30 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 impl Refusal {
     /// The whole answer: status line, headers, Kubernetes Status. The body is left out for HEAD, as RFC 9110 §9.3.2 wants.
-    pub(crate) fn write(&self, out: &mut Vec<u8>, method: &str, keep_alive: bool) {
+    /// Returns where the body begins.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, method: &str, keep_alive: bool) -> usize {
         let body = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {},
             "status": "Failure", "message": self.message, "reason": self.reason, "code": self.status,
         })
         .to_string();
         // Everything written here is our own text, which the writer's checks can't refuse; if one did, the answer would stop short and the connection close.
-        let Ok(mut head) = HeadWriter::response(out, self.status, reason_phrase(self.status).as_bytes()) else { return };
+        let Ok(mut head) = HeadWriter::response(out, self.status, reason_phrase(self.status).as_bytes()) else { return 0 };
         let own = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("X-Connectors-Error", self.reason)];
         for (name, value) in own.iter().chain(self.fields) {
             if head.field(name, value.as_bytes()).is_err() {
-                return;
+                return 0;
             }
         }
         if !keep_alive && head.field("Connection", b"close").is_err() {
-            return;
+            return 0;
         }
         head.content_length(body.len() as u64);
         head.end();
+        let body_at = out.len();
         if method != "HEAD" {
             out.extend_from_slice(body.as_bytes());
         }
+        body_at
     }
 }

@@ -11,7 +11,7 @@ use connectors_net::{Listeners, Stream, accept};
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
-use crate::serve;
+use crate::connection;
 use crate::worker::{Shared, Worker};
 
 /// Why the proxy didn't start.
@@ -24,6 +24,9 @@ pub enum StartError {
     #[error("cannot start a runtime")]
     Runtime(#[source] io::Error),
 }
+
+/// How long the end waits for a log that is stuck.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A proxy that serves.
 pub struct Running {
@@ -57,12 +60,15 @@ impl Running {
         self.address
     }
 
-    /// Stops accepting, lets requests in flight finish for at most the drain time, and waits for the threads.
+    /// Stops accepting, lets requests in flight finish for at most the drain time, and waits for the threads and for the access records to be written.
     pub fn stop(self) {
         self.shared.drain.begin();
         for thread in self.threads {
             // A thread that panicked has ended too; its message is in the log.
             let _ = thread.join();
+        }
+        if !self.shared.observer.flush(FLUSH_TIMEOUT) {
+            tracing::error!("the last access records could not be written within {FLUSH_TIMEOUT:?}");
         }
     }
 }
@@ -82,7 +88,7 @@ async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>) {
             biased;
             () = worker.drain.started() => break,
             (stream, peer) = accept(&listener) => {
-                tokio::task::spawn_local(serve::connection(worker.clone(), Stream::plain(stream), peer));
+                tokio::task::spawn_local(connection::serve(worker.clone(), Stream::plain(stream), peer));
             }
         }
     }
@@ -97,5 +103,7 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(EVERY).await;
         worker.pool.borrow_mut().sweep(Instant::now());
+        worker.pipes.borrow_mut().sweep();
+        worker.http2.sweep(Instant::now());
     }
 }

@@ -1,0 +1,129 @@
+//! One HTTP/2 connection of a caller: each stream is a request, and goes the way of all requests.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use connectors_http1::RequestHead;
+use connectors_net::Rewind;
+use h2::RecvStream;
+use h2::server::{self, Connection, SendResponse};
+use http::Request;
+
+use super::head::{self, Place};
+use super::{CONNECTION_WINDOW, SEND_BUFFER, STREAM_WINDOW};
+use crate::client::{Client, Stream};
+use crate::forward::After;
+use crate::intercept::Tunnel;
+use crate::reject::Reject;
+use crate::serve::{self, Next};
+use crate::worker::Worker;
+
+/// Requests that one connection may have at once (RFC 9113 §5.1.2 advises no less than 100).
+const MAX_STREAMS: u32 = 128;
+/// Streams that a caller may open and reset before we have seen them; more and the connection ends (CVE-2023-44487).
+const MAX_RESET_UNSEEN: usize = 32;
+/// Streams that we may have to reset for a caller's errors; more and the connection ends (CVE-2025-8671).
+const MAX_ERRORS: usize = 256;
+
+/// The first bytes of every HTTP/2 connection (RFC 9113 §3.4).
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What the requests of a connection have in common.
+struct Shared {
+    worker: Rc<Worker>,
+    peer: SocketAddr,
+    /// The interception that the connection is inside of.
+    tunnel: Option<Tunnel>,
+    /// Requests in flight.
+    active: Cell<usize>,
+}
+
+/// Serves a connection to its end. `read_ahead` begins with the preface.
+pub(crate) async fn serve(worker: Rc<Worker>, stream: connectors_net::Stream, read_ahead: BytesMut, peer: SocketAddr, tunnel: Option<Tunnel>) {
+    let settings = &worker.settings;
+    let max_head = u32::try_from(settings.head.max_bytes).unwrap_or(u32::MAX);
+    let mut builder = server::Builder::new();
+    builder
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(max_head)
+        .max_pending_accept_reset_streams(MAX_RESET_UNSEEN)
+        .max_local_error_reset_streams(Some(MAX_ERRORS))
+        .enable_connect_protocol();
+    let handshake = builder.handshake::<_, Bytes>(Rewind::new(read_ahead.freeze(), stream));
+    let Ok(Ok(connection)) = tokio::time::timeout(settings.head_timeout, handshake).await else { return };
+    let shared = Rc::new(Shared { worker, peer, tunnel, active: Cell::new(0) });
+    requests(&shared, connection).await;
+}
+
+async fn requests(shared: &Rc<Shared>, mut connection: Connection<Rewind, Bytes>) {
+    const LOOKS: u32 = 4;
+    let worker = &shared.worker;
+    let mut draining = false;
+    let mut idle_looks = 0;
+    let mut look = tokio::time::interval(worker.settings.idle_timeout / LOOKS);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = worker.drain.started(), if !draining => {
+                draining = true;
+                connection.graceful_shutdown();
+            }
+            accepted = connection.accept() => match accepted {
+                Some(Ok((request, respond))) => {
+                    idle_looks = 0;
+                    shared.active.set(shared.active.get() + 1);
+                    tokio::task::spawn_local(request_on_stream(shared.clone(), request, respond));
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(client = %shared.peer, %error, "an HTTP/2 connection broke off");
+                    return;
+                }
+                None => return,
+            },
+            _ = look.tick() => {
+                idle_looks = if shared.active.get() == 0 { idle_looks + 1 } else { 0 };
+                // One that doesn't leave when it is told to is left.
+                match idle_looks {
+                    0..=LOOKS => {}
+                    5 => connection.graceful_shutdown(),
+                    _ => return,
+                }
+            }
+        }
+    }
+}
+
+/// One request, from its head to the end of its answer.
+async fn request_on_stream(shared: Rc<Shared>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+    let worker = &shared.worker;
+    let _busy = worker.drain.busy();
+    let _active = Active(&shared.active);
+    let (parts, body) = request.into_parts();
+    let ends = body.is_end_stream();
+    let place = if shared.tunnel.is_some() { Place::Tunnel } else { Place::Listener };
+    let stream = Stream::new(body, respond);
+    let client = Client::Stream(&stream);
+    let mut head = RequestHead::new();
+    let outcome = match head::read_request(&parts, ends, place, &worker.settings.head, &mut head) {
+        Ok(()) => serve::request(worker, client, &head, shared.peer, shared.tunnel.as_ref()).await,
+        Err(error) => serve::unreadable(worker, client, &head, shared.peer, Reject::from(error)).await,
+    };
+    if let Next::After(After::Abort) = outcome {
+        stream.reset();
+    }
+}
+
+/// Counts one request in flight until it is dropped.
+struct Active<'a>(&'a Cell<usize>);
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
