@@ -118,7 +118,7 @@ fn read_wrk(output: &str) -> anyhow::Result<Seen> {
     let line = output.lines().find_map(|line| line.strip_prefix("exactly ")).context("wrk gave no result")?;
     let numbers: Vec<u64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
     let &[requests, bytes, microseconds, failed] = numbers.as_slice() else { bail!("wrk gave no result") };
-    if failed > 0 || requests == 0 {
+    if failed > 0 || bytes == 0 {
         bail!("{failed} of {requests} requests failed");
     }
     Ok(Seen { requests, bytes, seconds: microseconds as f64 / 1e6 })

@@ -28,7 +28,7 @@ impl Haproxy {
         // Inside an interception the Host is the tool's.
         let hosts = connectors().map(|connector| (manifests::host(connector), manifests::reference(connector)));
         write_map(folder, "hosts", hosts.chain([(world.tool.tls.to_string(), manifests::reference(manifests::TLS))]))?;
-        let credential = |connector| (format!("{},{}", manifests::ACCOUNT, manifests::reference(connector)), manifests::credential(connector));
+        let credential = |connector| (format!("{}|{}", manifests::ACCOUNT, manifests::reference(connector)), manifests::credential(connector));
         write_map(folder, "credentials", connectors().map(credential))?;
         let backend = |connector| if connector == manifests::TLS { "tls" } else { "plain" };
         write_map(folder, "backends", connectors().map(|connector| (manifests::reference(connector), backend(connector).to_owned())))?;
@@ -91,7 +91,7 @@ frontend callers
     http-request set-var(txn.host) req.hdr(host)
     http-request set-var(txn.caller) http_auth_bearer,map_str({folder}/callers.map)
     http-request set-var(txn.connector) var(txn.host),map_str({folder}/hosts.map)
-    http-request set-var(txn.credential) var(txn.caller),concat(",",txn.connector),map_str({folder}/credentials.map)
+    http-request set-var(txn.credential) var(txn.caller),concat(|,txn.connector),map_str({folder}/credentials.map)
     http-request deny deny_status 401 unless {{ var(txn.credential) -m found }}
     http-request set-header Authorization %[var(txn.credential)]
     http-request set-header X-Forwarded-For %[src]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::tool::Tool;
+use super::tool::{Body, Tool};
 
 /// The Connector of the tool's plain address.
 pub(super) const PLAIN: usize = 0;
@@ -75,6 +75,11 @@ pub(super) fn reference(connector: usize) -> String {
 pub(super) fn connect(connector: usize, address: SocketAddr, token: &str) -> String {
     let credentials = STANDARD.encode(format!("{}:{token}", reference(connector)));
     format!("CONNECT {address} HTTP/1.1\r\nHost: {address}\r\nProxy-Authorization: Basic {credentials}\r\n\r\n")
+}
+
+/// A request for a body.
+pub(super) fn request(body: Body, host: &str, token: &str) -> String {
+    format!("GET {} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n", body.path())
 }
 
 fn password(connector: usize) -> String {

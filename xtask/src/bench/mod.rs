@@ -2,6 +2,7 @@
 
 mod client;
 mod connectors;
+pub(crate) mod counts;
 mod cpus;
 mod figures;
 mod generator;
@@ -39,8 +40,15 @@ struct Options {
 
 /// Runs what the arguments ask for. `true` if everything is as it must be.
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<bool> {
-    {
-        race(root, &options(arguments)?)
+    match *arguments {
+        ["counts"] => count(root, None),
+        ["counts", only] => count(root, Some(only)),
+        ["profile"] => {
+            install(root)?;
+            counts::profile(root)?;
+            Ok(true)
+        }
+        _ => race(root, &options(arguments)?),
     }
 }
 
@@ -77,6 +85,15 @@ fn race(root: &Path, options: &Options) -> anyhow::Result<bool> {
         report::write(root, &rows, &markdown)?;
     }
     Ok(rows.iter().filter_map(figures::Figures::of).all(|figures| figures.met() != Some(false)))
+}
+
+fn count(root: &Path, only: Option<&str>) -> anyhow::Result<bool> {
+    install(root)?;
+    let counted = counts::run(root, only)?;
+    if counted.is_empty() {
+        bail!("no count has {:?} in its name", only.unwrap_or_default());
+    }
+    Ok(counted.iter().all(|counted| counted.gate.met(counted.figure)))
 }
 
 fn install(root: &Path) -> anyhow::Result<()> {

@@ -91,7 +91,7 @@ http {{
             proxy_max_temp_file_size 0;
             proxy_ssl_verify on;
             proxy_ssl_trusted_certificate {ca};
-            proxy_ssl_name 127.0.0.1;
+            proxy_ssl_name localhost;
             proxy_set_header Host $tool;
             proxy_set_header Connection \"\";
             proxy_set_header Authorization $credential;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::usage;
+
 /// How long a server may take until it is ready. Generous: under valgrind everything takes fifty times as long.
 const STARTING: Duration = Duration::from_secs(300);
 
@@ -78,10 +80,9 @@ impl Process {
         format!("{}{}", &stdout[..stdout.floor_char_boundary(2000)], stderr).trim_end().to_owned()
     }
 
+    /// Asks it and those below it: strace does not pass the request on to what it traces.
     fn end(&mut self, limit: Duration) -> bool {
-        if let Ok(None) = self.child.try_wait() {
-            let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        }
+        self.signal(Signal::TERM);
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
             if self.child.try_wait().is_ok_and(|status| status.is_some()) {
@@ -91,12 +92,21 @@ impl Process {
         }
         false
     }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Ok(None) = self.child.try_wait() {
+            for process in usage::family(self.child.id()) {
+                let id = i32::try_from(process).ok().and_then(Pid::from_raw);
+                let _ = id.map(|id| kill_process(id, signal));
+            }
+        }
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if !self.end(ENDING) {
-            let _ = self.child.kill();
+            self.signal(Signal::KILL);
             let _ = self.child.wait();
         }
     }

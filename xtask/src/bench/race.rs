@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
+
+use super::client::Client;
 use super::connectors::Connectors;
 use super::cpus::Side;
 use super::generator::{Aim, Generator, timed};
@@ -10,6 +13,7 @@ use super::load::{Load, Way};
 use super::manifests;
 use super::nginx::Nginx;
 use super::process::Process;
+use super::tool::Body;
 use super::tunnel::Tunnel;
 use super::usage;
 use super::world::{Served, World};
@@ -99,7 +103,22 @@ impl<'a> Field<'a> {
         let haproxy = Haproxy::start(world, &served, CONNECTORS)?;
         let connect = manifests::connect(manifests::TLS, world.tool.tls, &served.token);
         let tunnels = [Tunnel::start(connectors.listen, Some(connect))?, Tunnel::start(nginx.tls, None)?, Tunnel::start(haproxy.tls, None)?];
-        Ok(Self { world, served, generator, connectors, nginx, haproxy, tunnels })
+        let field = Self { world, served, generator, connectors, nginx, haproxy, tunnels };
+        field.check()?;
+        Ok(field)
+    }
+
+    /// One request of each by each: the tool refuses whatever hasn't the right credential, so that 200 means that the work was done.
+    fn check(&self) -> anyhow::Result<()> {
+        for system in System::ALL {
+            for way in [Way::Plain, Way::Https] {
+                let aim = self.aim(way, system);
+                let request = manifests::request(Body::Bytes64, &aim.host, &self.served.token);
+                let answer = Client::open(aim.address).and_then(|mut client| client.exchange(request.as_bytes()));
+                answer.with_context(|| format!("{system:?}, {way:?}"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Why a load can't be run.
@@ -107,7 +126,7 @@ impl<'a> Field<'a> {
         if load.way != Way::Http2 {
             return None;
         }
-        match self.generator.speaks_http2(load, &self.aim(load, System::Connectors)) {
+        match self.generator.speaks_http2(load, &self.aim(load.way, System::Connectors)) {
             Ok(true) => None,
             Ok(false) => Some("connectors does not answer HTTP/2 with prior knowledge".into()),
             Err(error) => Some(format!("{error:#}")),
@@ -126,16 +145,19 @@ impl<'a> Field<'a> {
     }
 
     fn sample_one(&self, load: &Load, system: System, seconds: u32) -> anyhow::Result<Sample> {
+        // So that some of the largest arrive even where the machine is busy.
+        let seconds = if load.body == Body::Megabytes100 { 2 * seconds } else { seconds };
         let process = self.process(system);
         let family = usage::family(process.id());
         let before = usage::cpu(&family)?;
         let mut memory = 0;
-        let (seen, took) = timed(|| {
-            self.generator.run(load, &self.aim(load, system), seconds, || {
+        let (seen, took) = timed(|| -> anyhow::Result<_> {
+            self.generator.run(load, &self.aim(load.way, system), seconds, || {
                 memory = usage::memory(&family)?;
                 Ok(())
             })
-        })?;
+        })
+        .with_context(|| format!("{system:?}"))?;
         let cpu = usage::cpu(&family)?.saturating_sub(before);
         process.forget_output()?;
         let busy = cpu.as_secs_f64() / took.as_secs_f64() / self.world.cpus.measured() as f64;
@@ -150,9 +172,9 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn aim(&self, load: &Load, system: System) -> Aim {
+    fn aim(&self, way: Way, system: System) -> Aim {
         let token = || Some(self.served.token.clone());
-        if load.way == Way::Intercepted {
+        if way == Way::Intercepted {
             let token = if system == System::Connectors { None } else { token() };
             return Aim { address: self.tunnels[system as usize].address, host: self.world.tool.tls.to_string(), token };
         }
@@ -166,7 +188,7 @@ impl<'a> Field<'a> {
             System::Nginx => self.nginx.h2,
             System::Haproxy => self.haproxy.h2,
         };
-        let connector = if load.way == Way::Https { manifests::TLS } else { manifests::PLAIN };
-        Aim { address: if load.way == Way::Http2 { h2 } else { plain }, host: manifests::host(connector), token: token() }
+        let connector = if way == Way::Https { manifests::TLS } else { manifests::PLAIN };
+        Aim { address: if way == Way::Http2 { h2 } else { plain }, host: manifests::host(connector), token: token() }
     }
 }
