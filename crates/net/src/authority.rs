@@ -14,8 +14,9 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::NoServerSessionStorage;
 
+use crate::Alpn;
 use crate::recent::Recent;
-use crate::tls::{ALPN_HTTP_1_1, provider};
+use crate::tls::provider;
 use ca::Ca;
 
 pub use ca::CaError;
@@ -62,7 +63,8 @@ pub enum LeafError {
 
 /// A certificate for one host, ready to be served.
 struct Leaf {
-    config: Arc<ServerConfig>,
+    http1: Arc<ServerConfig>,
+    http2: Arc<ServerConfig>,
     not_before: SystemTime,
     /// From here on another is made.
     renew: SystemTime,
@@ -95,19 +97,19 @@ impl Authority {
         self.ca.certificate_pem()
     }
 
-    /// What to serve TLS for `host` with: a certificate for exactly that host, valid at `now`, and ALPN http/1.1. It is kept, and made again when a third of its
+    /// What to serve TLS for `host` with: a certificate for exactly that host, valid at `now`, and `alpn`. It is kept, and made again when a third of its
     /// lifetime is left.
     ///
     /// # Errors
     /// If the CA isn't valid at `now`, or no certificate can be for that host. There is never another way to go on than to refuse.
-    pub fn server_config(&self, host: &Host, now: SystemTime) -> Result<Arc<ServerConfig>, LeafError> {
+    pub fn server_config(&self, host: &Host, now: SystemTime, alpn: Alpn) -> Result<Arc<ServerConfig>, LeafError> {
         self.ca.check_time(now).map_err(LeafError::Ca)?;
         if let Some(leaf) = self.leaves().get(host).filter(|leaf| (leaf.not_before..leaf.renew).contains(&now)) {
-            return Ok(leaf.config.clone());
+            return Ok(leaf.config(alpn));
         }
         // Made outside of the lock: two cores may both make one, and both are good.
         let leaf = self.make(host, now)?;
-        let config = leaf.config.clone();
+        let config = leaf.config(alpn);
         self.leaves().insert(host.clone(), leaf);
         Ok(config)
     }
@@ -118,7 +120,12 @@ impl Authority {
         let config = serve(certificate, key).map_err(|source| LeafError::Use { host: host.clone(), source })?;
         // Of what is left from now on, so that shortly before the CA's end this doesn't happen for every request.
         let left = not_after.duration_since(now).unwrap_or_default();
-        Ok(Leaf { config: Arc::new(config), not_before, renew: not_after - left / 3 })
+        let accepting = |alpn: Alpn| {
+            let mut config = config.clone();
+            config.alpn_protocols = alpn.names();
+            Arc::new(config)
+        };
+        Ok(Leaf { http1: accepting(Alpn::Http1), http2: accepting(Alpn::Http2), not_before, renew: not_after - left / 3 })
     }
 
     /// A certificate as RFC 5280 and the CA/Browser Forum's baseline want a server's.
@@ -149,11 +156,19 @@ impl Authority {
     }
 }
 
+impl Leaf {
+    fn config(&self, alpn: Alpn) -> Arc<ServerConfig> {
+        match alpn {
+            Alpn::Http1 => self.http1.clone(),
+            Alpn::Http2 => self.http2.clone(),
+        }
+    }
+}
+
 fn serve(certificate: CertificateDer<'static>, key: KeyPair) -> Result<ServerConfig, rustls::Error> {
     let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let mut config = builder.with_no_client_auth().with_single_cert(vec![certificate], key)?;
-    config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
     // A handshake costs a signature with P-256, some 30 µs; remembering sessions for thousands of hosts costs more.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::guard::is_localhost;
-use crate::{AddressDenied, ClientTls, Guard, Reach, Stream, TlsError, tls};
+use crate::{AddressDenied, Alpn, ClientTls, Guard, Protocol, Reach, Stream, TlsError, tls};
 
 /// How long an attempt may be undecided before the next address is tried beside it (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -45,6 +45,8 @@ pub struct Connected {
     pub stream: Stream,
     /// The address that was checked and dialled.
     pub peer: SocketAddr,
+    /// What is spoken on it; HTTP/2 only if it was offered.
+    pub protocol: Protocol,
 }
 
 /// Why there is no connection. The texts can name addresses of the operator's network, and are for the operator.
@@ -124,18 +126,18 @@ impl Dialer {
         &self.0.tls
     }
 
-    /// Connects to `origin`. For https, the certificate must be for the origin's host and come from the system's CAs or those in `trust`.
+    /// Connects to `origin`. For https, the certificate must be for the origin's host and come from the system's CAs or those in `trust`; `alpn` is offered.
     ///
     /// The name is resolved once; the guard sees every address, and what is dialled is an address that it has seen and let through. An address literal and
     /// `localhost` aren't resolved at all. Several addresses are tried in turn, families alternating, with a quarter of a second between them (RFC 8305).
     ///
     /// # Errors
     /// If every address is denied, none answers, the peer doesn't prove who it is, or the time is up.
-    pub async fn connect(&self, origin: &Origin, trust: &TrustRoots, reach: Reach) -> Result<Connected, DialError> {
+    pub async fn connect(&self, origin: &Origin, trust: &TrustRoots, reach: Reach, alpn: Alpn) -> Result<Connected, DialError> {
         let deadline = Instant::now() + self.0.within;
         let config = match origin.scheme() {
             Scheme::Http => None,
-            Scheme::Https => Some(self.0.tls.config(trust).map_err(DialError::Tls)?),
+            Scheme::Https => Some(self.0.tls.config(trust, alpn).map_err(DialError::Tls)?),
         };
         let addresses = self.resolve(origin, deadline).await?;
         let addresses = self.allowed(origin.host(), addresses, reach)?;
@@ -148,7 +150,7 @@ impl Dialer {
                 handshake.map_err(|_| DialError::Timeout(Phase::Tls))?.map_err(DialError::Tls)?
             }
         };
-        Ok(Connected { stream, peer })
+        Ok(Connected { protocol: stream.protocol(), stream, peer })
     }
 
     async fn resolve(&self, origin: &Origin, deadline: Instant) -> Result<Vec<SocketAddr>, DialError> {

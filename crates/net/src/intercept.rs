@@ -9,8 +9,8 @@ use rustls::ServerConfig;
 use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsAcceptor;
 
-use crate::Stream;
 use crate::stream::Rewind;
+use crate::{Protocol, Stream};
 
 /// The first byte of a TLS handshake record (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
@@ -32,12 +32,15 @@ pub enum InterceptError {
     Handshake(#[source] io::Error),
 }
 
-/// The handshake as a server. `already_read` are bytes that were read from `stream` ahead; `within` bounds the whole.
-pub async fn intercept(stream: Stream, already_read: Bytes, config: Arc<ServerConfig>, within: Duration) -> Result<Stream, InterceptError> {
+/// The handshake as a server, and the protocol that it agreed on. `already_read` are bytes that were read from `stream` ahead; `within` bounds the whole.
+///
+/// # Errors
+/// If TLS doesn't follow, or not in time, or the two sides don't agree.
+pub async fn intercept(stream: Stream, already_read: Bytes, config: Arc<ServerConfig>, within: Duration) -> Result<(Stream, Protocol), InterceptError> {
     tokio::time::timeout(within, handshake(stream, already_read, config)).await.unwrap_or(Err(InterceptError::Timeout))
 }
 
-async fn handshake(mut stream: Stream, mut ahead: Bytes, config: Arc<ServerConfig>) -> Result<Stream, InterceptError> {
+async fn handshake(mut stream: Stream, mut ahead: Bytes, config: Arc<ServerConfig>) -> Result<(Stream, Protocol), InterceptError> {
     if ahead.is_empty() {
         let mut first = [0];
         match stream.read(&mut first).await {
@@ -49,7 +52,9 @@ async fn handshake(mut stream: Stream, mut ahead: Bytes, config: Arc<ServerConfi
     if ahead.first() != Some(&HANDSHAKE) {
         return Err(InterceptError::NotTls(stream));
     }
-    TlsAcceptor::from(config).accept(Rewind::new(ahead, stream)).await.map(Stream::server).map_err(InterceptError::Handshake)
+    let stream = TlsAcceptor::from(config).accept(Rewind::new(ahead, stream)).await.map(Stream::server).map_err(InterceptError::Handshake)?;
+    let protocol = stream.protocol();
+    Ok((stream, protocol))
 }
 
 #[cfg(test)]
@@ -62,21 +67,21 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
-    use crate::Authority;
     use crate::testing::{DEADLINE, pair, run, tls_client};
+    use crate::{Alpn, Authority};
 
     /// A CA, and its configuration for `tool.example`.
-    fn tool() -> (CertificateDer<'static>, Arc<ServerConfig>) {
+    fn tool(alpn: Alpn) -> (CertificateDer<'static>, Arc<ServerConfig>) {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::load_or_create(folder.path()).unwrap();
-        let config = authority.server_config(&Host::parse("tool.example").unwrap(), SystemTime::now()).unwrap();
+        let config = authority.server_config(&Host::parse("tool.example").unwrap(), SystemTime::now(), alpn).unwrap();
         (CertificateDer::from_pem_slice(authority.certificate_pem().as_bytes()).unwrap(), config)
     }
 
     #[test]
     fn what_was_read_ahead_is_part_of_the_handshake() {
         run(async {
-            let (ca, config) = tool();
+            let (ca, config) = tool(Alpn::Http1);
             for ahead in [0, 1, 5, 64, 4096] {
                 let (accepted, caller) = pair().await;
                 let caller = tls_client(caller, "tool.example", [ca.clone()], &[b"h2", b"http/1.1"]);
@@ -94,9 +99,10 @@ mod tests {
                     intercept(stream, buffer.into(), config.clone(), DEADLINE).await
                 };
                 let (caller, proxy) = tokio::join!(caller, proxy);
-                let (mut caller, mut proxy) = (caller.unwrap(), proxy.unwrap());
+                let (mut caller, (mut proxy, protocol)) = (caller.unwrap(), proxy.unwrap());
                 assert!(proxy.is_tls());
                 assert_eq!(caller.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+                assert_eq!(protocol, Protocol::Http1);
                 caller.write_all(b"GET").await.unwrap();
                 caller.flush().await.unwrap();
                 proxy.write_all(b"HTTP").await.unwrap();
@@ -112,7 +118,7 @@ mod tests {
     #[test]
     fn p20_what_is_not_tls_is_given_back_and_never_passed_on() {
         run(async {
-            let (_, config) = tool();
+            let (_, config) = tool(Alpn::Http1);
             for ahead in [&b""[..], b"G", b"GET / HTTP/1.1\r\n", b"\x15\x03\x01"] {
                 let (accepted, mut caller) = pair().await;
                 if ahead.is_empty() {
@@ -131,7 +137,7 @@ mod tests {
     #[test]
     fn callers_that_leave_wait_or_do_not_trust_the_ca() {
         run(async {
-            let (_, config) = tool();
+            let (_, config) = tool(Alpn::Http1);
             let (accepted, caller) = pair().await;
             drop(caller);
             let error = intercept(Stream::plain(accepted), Bytes::new(), config.clone(), DEADLINE).await.unwrap_err();
@@ -145,7 +151,7 @@ mod tests {
             }
 
             let (accepted, caller) = pair().await;
-            let (other, _) = tool();
+            let (other, _) = tool(Alpn::Http1);
             let (caller, proxy) = tokio::join!(
                 tls_client(caller, "tool.example", [other], &[b"http/1.1"]),
                 intercept(Stream::plain(accepted), Bytes::new(), config.clone(), DEADLINE)
@@ -156,9 +162,29 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_that_speaks_only_http_2_is_refused_in_the_handshake() {
+    fn the_protocol_is_the_best_that_both_sides_have() {
         run(async {
-            let (ca, config) = tool();
+            let (ca, config) = tool(Alpn::Http2);
+            for (offered, expect) in [
+                (&[&b"http/1.1"[..], b"h2"][..], Protocol::Http2),
+                (&[b"h2"], Protocol::Http2),
+                (&[b"http/1.1"], Protocol::Http1),
+                // RFC 7301 §3.1: a client needn't say anything.
+                (&[], Protocol::Http1),
+            ] {
+                let (accepted, caller) = pair().await;
+                let proxy = intercept(Stream::plain(accepted), Bytes::new(), config.clone(), DEADLINE);
+                let (caller, proxy) = tokio::join!(tls_client(caller, "tool.example", [ca.clone()], offered), proxy);
+                caller.unwrap();
+                assert_eq!(proxy.unwrap().1, expect, "{offered:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn where_http_2_is_not_offered_a_caller_that_speaks_nothing_else_is_refused_in_the_handshake() {
+        run(async {
+            let (ca, config) = tool(Alpn::Http1);
             let (accepted, caller) = pair().await;
             let (caller, proxy) =
                 tokio::join!(tls_client(caller, "tool.example", [ca], &[b"h2"]), intercept(Stream::plain(accepted), Bytes::new(), config, DEADLINE));

@@ -8,6 +8,7 @@
 //!
 //! Listeners, the CA and TLS configurations are shared by all cores; a [`Pool`] belongs to one.
 
+mod alpn;
 mod authority;
 mod cidr;
 mod class;
@@ -23,6 +24,7 @@ mod stream;
 mod testing;
 mod tls;
 
+pub use alpn::{Alpn, Protocol};
 pub use authority::{Authority, AuthorityError, CaError, LeafError};
 pub use cidr::{Cidr, CidrError};
 pub use class::AddressClass;

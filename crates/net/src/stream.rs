@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
 
+use crate::Protocol;
+
 /// A connection to a caller or to a tool. Whoever holds it reads and writes plain bytes.
 pub struct Stream(Kind);
 
@@ -37,6 +39,15 @@ impl Stream {
     /// Whether the bytes are encrypted on the wire.
     pub fn is_tls(&self) -> bool {
         !matches!(self.0, Kind::Plain(_))
+    }
+
+    /// What the TLS handshake agreed on; HTTP/1 without TLS.
+    pub(crate) fn protocol(&self) -> Protocol {
+        Protocol::negotiated(match &self.0 {
+            Kind::Plain(_) => None,
+            Kind::Server(stream) => stream.get_ref().1.alpn_protocol(),
+            Kind::Client(stream) => stream.get_ref().1.alpn_protocol(),
+        })
     }
 
     /// Whether an idle connection can't be used for another request: the peer has closed it, or has sent something that nobody asked for.
@@ -171,7 +182,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{TestCa, pair, run};
-    use crate::{ClientTls, tls};
+    use crate::{Alpn, ClientTls, tls};
 
     /// Waits until the stream is stale; the test's deadline ends it.
     async fn becomes_stale(stream: &mut Stream) {
@@ -183,7 +194,7 @@ mod tests {
     /// As a proxy holds it, and as the tool does. Whatever tickets the tool has sent have been sent.
     async fn tls_pair() -> (Stream, server::TlsStream<TcpStream>) {
         let ca = TestCa::new();
-        let config = ClientTls::with_system_roots(rustls::RootCertStore::empty()).config(&ca.trust()).unwrap();
+        let config = ClientTls::with_system_roots(rustls::RootCertStore::empty()).config(&ca.trust(), Alpn::Http1).unwrap();
         let (accepted, connected) = pair().await;
         let host = Host::parse("tool.example").unwrap();
         let (tool, proxy) = tokio::join!(TlsAcceptor::from(ca.server("tool.example")).accept(accepted), tls::handshake(config, &host, connected));

@@ -9,10 +9,8 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::Stream;
-
-/// The only protocol that is spoken over TLS, on either side (RFC 7301 §6).
-pub(crate) const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
+use crate::recent::Recent;
+use crate::{Alpn, Stream};
 
 /// Configurations kept at most; those used longest ago go first.
 const MAX_CONFIGS: usize = 512;
@@ -22,7 +20,14 @@ const MAX_CONFIGS: usize = 512;
 /// A configuration has the memory of its sessions with it, so a session that one set of CAs has vouched for isn't resumed under another.
 pub struct ClientTls {
     system: RootCertStore,
-    configs: Mutex<crate::recent::Recent<TrustRoots, Arc<ClientConfig>>>,
+    configs: Mutex<Recent<TrustRoots, Offers>>,
+}
+
+/// The configurations of one set of CAs. They share its certificates and the memory of its sessions: resuming one doesn't bind the protocol
+/// (RFC 8446 §4.2.11, without early data).
+struct Offers {
+    http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
 }
 
 /// Why there is no TLS connection to a tool.
@@ -61,20 +66,21 @@ impl ClientTls {
     }
 
     pub(crate) fn with_system_roots(system: RootCertStore) -> Self {
-        Self { system, configs: Mutex::new(crate::recent::Recent::new(MAX_CONFIGS)) }
+        Self { system, configs: Mutex::new(Recent::new(MAX_CONFIGS)) }
     }
 
-    /// The configuration for the system's CAs and these. TLS 1.2 and 1.3, ALPN http/1.1.
+    /// The configuration for the system's CAs and these, which offers `alpn`. TLS 1.2 and 1.3.
     ///
     /// # Errors
     /// If one of the certificates is no certificate.
-    pub fn config(&self, trust: &TrustRoots) -> Result<Arc<ClientConfig>, TlsError> {
-        if let Some(config) = self.configs().get(trust) {
-            return Ok(config.clone());
+    pub fn config(&self, trust: &TrustRoots, alpn: Alpn) -> Result<Arc<ClientConfig>, TlsError> {
+        if let Some(offers) = self.configs().get(trust) {
+            return Ok(offers.of(alpn));
         }
         // Made outside of the lock: two cores may both make one, and one of the two is used from then on.
-        let config = Arc::new(self.make(trust)?);
-        self.configs().insert(trust.clone(), config.clone());
+        let offers = self.make(trust)?;
+        let config = offers.of(alpn);
+        self.configs().insert(trust.clone(), offers);
         Ok(config)
     }
 
@@ -83,19 +89,35 @@ impl ClientTls {
         self.configs().retain(live);
     }
 
-    fn configs(&self) -> std::sync::MutexGuard<'_, crate::recent::Recent<TrustRoots, Arc<ClientConfig>>> {
+    fn configs(&self) -> std::sync::MutexGuard<'_, Recent<TrustRoots, Offers>> {
         self.configs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make(&self, trust: &TrustRoots) -> Result<ClientConfig, TlsError> {
+    fn make(&self, trust: &TrustRoots) -> Result<Offers, TlsError> {
         let mut roots = self.system.clone();
         for der in trust.certificates() {
             roots.add(CertificateDer::from(der)).map_err(TlsError::TrustRoot)?;
         }
         let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().map_err(TlsError::Setup)?;
-        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
-        Ok(config)
+        Ok(Offers::new(&builder.with_root_certificates(roots).with_no_client_auth()))
+    }
+}
+
+impl Offers {
+    fn new(config: &ClientConfig) -> Self {
+        let offering = |alpn: Alpn| {
+            let mut config = config.clone();
+            config.alpn_protocols = alpn.names();
+            Arc::new(config)
+        };
+        Self { http1: offering(Alpn::Http1), http2: offering(Alpn::Http2) }
+    }
+
+    fn of(&self, alpn: Alpn) -> Arc<ClientConfig> {
+        match alpn {
+            Alpn::Http1 => self.http1.clone(),
+            Alpn::Http2 => self.http2.clone(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connectors_core::TrustRoots;
 use connectors_http1::{BodyDecoder, BodyError, Framing, ResponseFraming, ResponseHead, Version};
-use connectors_net::{PoolKey, Reach};
+use connectors_net::{Alpn, PoolKey, Reach};
 
 use crate::answer::{self, Coding, Incoming};
 use crate::inject::{self, Outgoing};
@@ -90,7 +90,7 @@ impl Exchange<'_> {
                 Ok(after) => return Ok(after),
             }
         }
-        let fresh = self.worker.dialer.connect(self.outgoing.origin, self.trust, self.reach).await.map_err(Reject::Dial)?;
+        let fresh = self.worker.dialer.connect(self.outgoing.origin, self.trust, self.reach, Alpn::Http1).await.map_err(Reject::Dial)?;
         match self.attempt(&key, Wire::new(fresh.stream), &request, false, record).await {
             Ok(after) => Ok(after),
             Err(Failure::Reject(reject)) => Err(reject),

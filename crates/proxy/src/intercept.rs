@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use bytes::BytesMut;
 use connectors_core::Origin;
 use connectors_http1::RequestHead;
-use connectors_net::{InterceptError, ServerConfig, Stream};
+use connectors_net::{Alpn, InterceptError, ServerConfig, Stream};
 
 use crate::identify::ProxyCredentials;
 use crate::reject::{Reject, chain};
@@ -28,7 +28,7 @@ pub(crate) struct Tunnel {
 /// Gets the certificate before the 200 is written, so that a CONNECT that can't be served is refused.
 pub(crate) fn prepare(worker: &Worker, authority: Origin, credentials: ProxyCredentials) -> Result<Tunnel, Reject> {
     let ca = worker.authority.as_ref().map_err(|why| Reject::NoAuthority(why.clone()))?;
-    let config = ca.server_config(authority.host(), SystemTime::now()).map_err(|error| Reject::NoAuthority(chain(&error)))?;
+    let config = ca.server_config(authority.host(), SystemTime::now(), Alpn::Http1).map_err(|error| Reject::NoAuthority(chain(&error)))?;
     Ok(Tunnel { authority, credentials, config })
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn prepare(worker: &Worker, authority: Origin, credentials: ProxyCred
 pub(crate) async fn run(worker: Rc<Worker>, stream: Stream, read_ahead: BytesMut, peer: SocketAddr, tunnel: Tunnel) {
     let within = worker.settings.head_timeout;
     match connectors_net::intercept(stream, read_ahead.freeze(), tunnel.config.clone(), within).await {
-        Ok(stream) => serve::inside(&worker, &Wire::new(stream), peer, &tunnel).await,
+        Ok((stream, _)) => serve::inside(&worker, &Wire::new(stream), peer, &tunnel).await,
         Err(InterceptError::NotTls(stream)) => {
             serve::refuse_and_close(&worker, &Wire::new(stream), peer, &RequestHead::new(), Reject::ConnectPlain).await;
         }

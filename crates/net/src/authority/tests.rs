@@ -66,7 +66,7 @@ fn the_ca_is_made_once_and_kept() {
     let again = Authority::load_or_create(folder.path()).unwrap();
     assert_eq!(again.certificate_pem(), authority.certificate_pem());
     // What one has signed, the clients of the other accept.
-    let config = authority.server_config(&host("git.example"), SystemTime::now()).unwrap();
+    let config = authority.server_config(&host("git.example"), SystemTime::now(), Alpn::Http1).unwrap();
     assert!(client_accepts(&config, "git.example", again.certificate_pem()).is_some());
     assert!(!format!("{authority:?}").contains("PRIVATE"));
 }
@@ -83,7 +83,7 @@ fn leaves_are_accepted_for_their_host_by_those_who_trust_the_ca() {
         ("192.0.2.1", "192.0.2.2"),
         ("[2001:db8::1]", "[2001:db8::2]"),
     ] {
-        let config = authority.server_config(&host(name), SystemTime::now()).unwrap();
+        let config = authority.server_config(&host(name), SystemTime::now(), Alpn::Http1).unwrap();
         assert!(client_accepts(&config, name, authority.certificate_pem()).is_some(), "{name}");
         assert!(client_accepts(&config, wrong, authority.certificate_pem()).is_none(), "{wrong} at {name}");
         assert!(client_accepts(&config, name, other.certificate_pem()).is_none(), "{name} with another CA");
@@ -109,7 +109,7 @@ fn leaves_have_what_strict_clients_look_for() {
 
     let long = format!("{}.{}.example", "a".repeat(63), "b".repeat(63));
     for name in ["git.example", "192.0.2.1", &long] {
-        let config = authority.server_config(&host(name), SystemTime::now()).unwrap();
+        let config = authority.server_config(&host(name), SystemTime::now(), Alpn::Http1).unwrap();
         let der = client_accepts(&config, name, authority.certificate_pem()).unwrap();
         let (_, leaf) = X509Certificate::from_der(&der).unwrap();
         let names = leaf.subject_alternative_name().unwrap().unwrap();
@@ -155,12 +155,12 @@ fn cas_can_be_told_apart_by_name() {
 fn a_leaf_is_kept_until_a_third_of_its_life_is_left() {
     let authority = Authority::load_or_create(folder().path()).unwrap();
     let now = SystemTime::now();
-    let at = |now| authority.server_config(&host("git.example"), now).unwrap();
+    let at = |now| authority.server_config(&host("git.example"), now, Alpn::Http1).unwrap();
     let first = at(now);
     for same in [now, now + HOUR, now + 16 * HOUR - Duration::from_secs(1), now - BACKDATED / 2] {
         assert!(Arc::ptr_eq(&first, &at(same)));
     }
-    assert!(!Arc::ptr_eq(&first, &authority.server_config(&host("other.example"), now).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &authority.server_config(&host("other.example"), now, Alpn::Http1).unwrap()));
     let second = at(now + 16 * HOUR);
     assert!(!Arc::ptr_eq(&first, &second));
     assert!(Arc::ptr_eq(&second, &at(now + 30 * HOUR)));
@@ -177,14 +177,14 @@ fn no_leaf_outlives_the_ca_and_its_last_hours_bring_no_flood() {
     let mut made = 0;
     let mut last = None;
     for minute in 0..6 * 60 {
-        let config = authority.server_config(&host("git.example"), now + minute * HOUR / 60).unwrap();
+        let config = authority.server_config(&host("git.example"), now + minute * HOUR / 60, Alpn::Http1).unwrap();
         if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &config)) {
             made += 1;
             last = Some(config);
         }
     }
     assert!(made <= 6, "{made} certificates");
-    assert!(matches!(authority.server_config(&host("git.example"), end), Err(LeafError::Ca(CaError::Expired(_)))));
+    assert!(matches!(authority.server_config(&host("git.example"), end, Alpn::Http1), Err(LeafError::Ca(CaError::Expired(_)))));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn the_leaves_that_are_kept_are_bounded() {
     let authority = Authority::load_or_create(folder().path()).unwrap();
     let now = SystemTime::now();
     for number in 0..MAX_LEAVES + 100 {
-        authority.server_config(&host(&format!("host-{number}.example")), now).unwrap();
+        authority.server_config(&host(&format!("host-{number}.example")), now, Alpn::Http1).unwrap();
     }
     assert!(authority.leaves().len() <= MAX_LEAVES);
 }
@@ -202,11 +202,11 @@ fn p20_a_ca_whose_time_is_over_signs_nothing() {
     let now = SystemTime::now();
     let (certificate, key) = ca(now, HOUR, |_| {});
     let authority = Authority::from_pem(&certificate, &key).unwrap();
-    authority.server_config(&host("git.example"), now + HOUR / 2).unwrap();
+    authority.server_config(&host("git.example"), now + HOUR / 2, Alpn::Http1).unwrap();
     // Not even what it has signed before is served.
-    let error = authority.server_config(&host("git.example"), now + 2 * HOUR).unwrap_err();
+    let error = authority.server_config(&host("git.example"), now + 2 * HOUR, Alpn::Http1).unwrap_err();
     assert!(matches!(error, LeafError::Ca(CaError::Expired(_))), "{error:?}");
-    let error = authority.server_config(&host("git.example"), now - HOUR).unwrap_err();
+    let error = authority.server_config(&host("git.example"), now - HOUR, Alpn::Http1).unwrap_err();
     assert!(matches!(error, LeafError::Ca(CaError::NotYetValid(_))), "{error:?}");
 }
 
@@ -249,7 +249,7 @@ fn a_ca_from_elsewhere_signs_too() {
     let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let certificate = params.signed_by(&key, &root).unwrap().pem();
     let authority = Authority::from_pem(&certificate, &key.serialize_pem()).unwrap();
-    let config = authority.server_config(&host("git.example"), now).unwrap();
+    let config = authority.server_config(&host("git.example"), now, Alpn::Http1).unwrap();
     assert!(client_accepts(&config, "git.example", &certificate).is_some());
 }
 

@@ -99,12 +99,12 @@ fn p18_a_name_is_resolved_once_and_what_was_checked_is_dialled() {
         let origin = origin(Scheme::Http, "rebinding.example", port);
         for reach in [Reach::Elsewhere, Reach::Target] {
             answers.asked.store(0, Ordering::SeqCst);
-            let connected = dialer.connect(&origin, &TrustRoots::default(), reach).await.unwrap();
+            let connected = dialer.connect(&origin, &TrustRoots::default(), reach, Alpn::Http1).await.unwrap();
             assert_eq!(connected.peer.to_string(), format!("127.0.0.2:{port}"));
             allowed.accept().await.unwrap();
             assert_eq!(answers.asked(), 1);
             // The name leads to the proxy's own machine now.
-            let error = dialer.connect(&origin, &TrustRoots::default(), reach).await.unwrap_err();
+            let error = dialer.connect(&origin, &TrustRoots::default(), reach, Alpn::Http1).await.unwrap_err();
             assert!(matches!(error, DialError::Denied(_)), "{error:?}");
             assert_eq!(answers.asked(), 2);
         }
@@ -118,11 +118,11 @@ fn p18_of_several_addresses_the_denied_ones_are_never_dialled() {
         let (denied, allowed, port) = two_listeners().await;
         let dialer = dialer(&["127.0.0.2"], DEADLINE, Answers::new(&[&["127.0.0.1", "127.0.0.2", "::1"]]));
         let origin = origin(Scheme::Http, "mixed.example", port);
-        let connected = dialer.connect(&origin, &TrustRoots::default(), Reach::Elsewhere).await.unwrap();
+        let connected = dialer.connect(&origin, &TrustRoots::default(), Reach::Elsewhere, Alpn::Http1).await.unwrap();
         assert_eq!(connected.peer.ip().to_string(), "127.0.0.2");
         // Nor when the only allowed one doesn't answer.
         drop(allowed);
-        let error = dialer.connect(&origin, &TrustRoots::default(), Reach::Elsewhere).await.unwrap_err();
+        let error = dialer.connect(&origin, &TrustRoots::default(), Reach::Elsewhere, Alpn::Http1).await.unwrap_err();
         assert!(matches!(error, DialError::Connect(ConnectError { address, .. }) if address.ip().to_string() == "127.0.0.2"));
         assert!(is_untouched(denied));
     });
@@ -143,7 +143,7 @@ fn p19_addresses_and_localhost_are_never_resolved() {
             ("169.254.169.254", AddressClass::Metadata),
             ("0.0.0.0", AddressClass::Unspecified),
         ] {
-            let error = dialer.connect(&origin(Scheme::Http, host, 80), &TrustRoots::default(), Reach::Elsewhere).await.unwrap_err();
+            let error = dialer.connect(&origin(Scheme::Http, host, 80), &TrustRoots::default(), Reach::Elsewhere, Alpn::Http1).await.unwrap_err();
             let DialError::Denied(AddressDenied::Elsewhere { class: found, .. }) = error else { panic!("{host}: {error:?}") };
             assert_eq!(found, class, "{host}");
         }
@@ -158,7 +158,7 @@ fn localhost_of_a_connector_is_this_machine_whatever_dns_says() {
         let answers = Answers::new(&[&["8.8.8.8"]]);
         let dialer = dialer(&[], DEADLINE, answers.clone());
         for host in ["localhost", "git.localhost", "127.0.0.1"] {
-            let connected = dialer.connect(&origin(Scheme::Http, host, address.port()), &TrustRoots::default(), Reach::Target).await.unwrap();
+            let connected = dialer.connect(&origin(Scheme::Http, host, address.port()), &TrustRoots::default(), Reach::Target, Alpn::Http1).await.unwrap();
             assert_eq!(connected.peer, address);
             assert!(!connected.stream.is_tls());
             listener.accept().await.unwrap();
@@ -179,7 +179,7 @@ fn names_of_connectors_do_not_lead_to_loopback_or_metadata() {
                     _ => &["169.254.169.254"],
                 }]),
             );
-            let error = dialer.connect(&origin(Scheme::Http, "git.example", 80), &TrustRoots::default(), Reach::Target).await.unwrap_err();
+            let error = dialer.connect(&origin(Scheme::Http, "git.example", 80), &TrustRoots::default(), Reach::Target, Alpn::Http1).await.unwrap_err();
             let DialError::Denied(AddressDenied::Target { address, class: found }) = error else { panic!("{error:?}") };
             assert_eq!((address.to_string().as_str(), found), (ip, class));
         }
@@ -191,13 +191,13 @@ fn what_answers_nothing_is_an_error_of_its_own() {
     run(async {
         let trust = TrustRoots::default();
         let none = dialer(&[], DEADLINE, Answers::new(&[&[]]));
-        let error = none.connect(&origin(Scheme::Http, "none.example", 80), &trust, Reach::Target).await.unwrap_err();
+        let error = none.connect(&origin(Scheme::Http, "none.example", 80), &trust, Reach::Target, Alpn::Http1).await.unwrap_err();
         assert!(matches!(error, DialError::Resolve(_)), "{error:?}");
         // Bound but not listening, so that nobody else can take the port.
         let closed = TcpSocket::new_v4().unwrap();
         closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = closed.local_addr().unwrap();
-        let error = none.connect(&origin(Scheme::Http, "127.0.0.1", address.port()), &trust, Reach::Target).await.unwrap_err();
+        let error = none.connect(&origin(Scheme::Http, "127.0.0.1", address.port()), &trust, Reach::Target, Alpn::Http1).await.unwrap_err();
         let DialError::Connect(error) = error else { panic!("{error:?}") };
         assert_eq!((error.address, error.source.kind()), (address, io::ErrorKind::ConnectionRefused));
     });
@@ -209,14 +209,14 @@ fn every_step_has_its_share_of_one_deadline() {
         let within = Duration::from_millis(50);
         let trust = TrustRoots::default();
         let silent = dialer(&[], within, Silent);
-        let error = silent.connect(&origin(Scheme::Http, "slow.example", 80), &trust, Reach::Target).await.unwrap_err();
+        let error = silent.connect(&origin(Scheme::Http, "slow.example", 80), &trust, Reach::Target, Alpn::Http1).await.unwrap_err();
         assert!(matches!(error, DialError::Timeout(Phase::Resolve)), "{error:?}");
         let (deaf, address) = listen("127.0.0.1:0").await;
         let _held = deafen(&deaf);
-        let error = silent.connect(&origin(Scheme::Http, "127.0.0.1", address.port()), &trust, Reach::Target).await.unwrap_err();
+        let error = silent.connect(&origin(Scheme::Http, "127.0.0.1", address.port()), &trust, Reach::Target, Alpn::Http1).await.unwrap_err();
         assert!(matches!(error, DialError::Timeout(Phase::Connect)), "{error:?}");
         let (_listener, address) = listen("127.0.0.1:0").await;
-        let error = silent.connect(&origin(Scheme::Https, "127.0.0.1", address.port()), &trust, Reach::Target).await.unwrap_err();
+        let error = silent.connect(&origin(Scheme::Https, "127.0.0.1", address.port()), &trust, Reach::Target, Alpn::Http1).await.unwrap_err();
         assert!(matches!(error, DialError::Timeout(Phase::Tls)), "{error:?}");
     });
 }
@@ -229,7 +229,7 @@ fn an_address_that_does_not_answer_holds_nobody_up() {
         let answers = Answers::new(&[&["127.0.0.2", "127.0.0.1"], &["::1", "127.0.0.2", "127.0.0.1"]]);
         let dialer = dialer(&["127.0.0.0/8", "::1"], DEADLINE, answers);
         for _ in 0..2 {
-            let connected = dialer.connect(&origin(Scheme::Http, "two.example", port), &TrustRoots::default(), Reach::Target).await.unwrap();
+            let connected = dialer.connect(&origin(Scheme::Http, "two.example", port), &TrustRoots::default(), Reach::Target, Alpn::Http1).await.unwrap();
             assert_eq!(connected.peer, listener.local_addr().unwrap());
         }
     });
@@ -260,7 +260,7 @@ fn the_right_certificate_is_accepted_and_the_stream_carries_bytes_both_ways() {
             let dialer = dialer(&["127.0.0.1"], DEADLINE, Answers::new(&[&["127.0.0.1"]]));
             let origin = origin(Scheme::Https, host, address.port());
             let trust = ca.trust();
-            let (served, connected) = tokio::join!(serve(listener, config.into()), dialer.connect(&origin, &trust, Reach::Target));
+            let (served, connected) = tokio::join!(serve(listener, config.into()), dialer.connect(&origin, &trust, Reach::Target, Alpn::Http1));
             let (mut served, mut connected) = (served.unwrap(), connected.unwrap());
             assert_eq!(connected.peer, address);
             assert!(connected.stream.is_tls());
@@ -273,6 +273,29 @@ fn the_right_certificate_is_accepted_and_the_stream_carries_bytes_both_ways() {
             served.read_exact(&mut buffer[..2]).await.unwrap();
             connected.stream.read_exact(&mut buffer[2..]).await.unwrap();
             assert_eq!(&buffer, b"hihello");
+        }
+    });
+}
+
+#[test]
+fn the_protocol_is_the_best_that_both_sides_have_and_http_1_if_nothing_is_said() {
+    run(async {
+        let ca = TestCa::new();
+        let dialer = dialer(&["127.0.0.1"], DEADLINE, Answers::new(&[&["127.0.0.1"]]));
+        for (tool, offered, expect) in [
+            (&[&b"h2"[..], b"http/1.1"][..], Alpn::Http2, Protocol::Http2),
+            (&[b"http/1.1", b"h2"], Alpn::Http1, Protocol::Http1),
+            (&[b"http/1.1"], Alpn::Http2, Protocol::Http1),
+            (&[], Alpn::Http2, Protocol::Http1),
+        ] {
+            let (listener, address) = listen("127.0.0.1:0").await;
+            let mut config = Arc::unwrap_or_clone(ca.server("tool.example"));
+            config.alpn_protocols = tool.iter().map(|name| name.to_vec()).collect();
+            let origin = origin(Scheme::Https, "tool.example", address.port());
+            let trust = ca.trust();
+            let (served, connected) = tokio::join!(serve(listener, config.into()), dialer.connect(&origin, &trust, Reach::Target, offered));
+            served.unwrap();
+            assert_eq!(connected.unwrap().protocol, expect, "{tool:?} {offered:?}");
         }
     });
 }
@@ -294,7 +317,7 @@ fn a_certificate_that_does_not_prove_who_answers_is_refused() {
             let (listener, address) = listen("127.0.0.1:0").await;
             let dialer = dialer(&["127.0.0.1"], DEADLINE, Answers::new(&[&["127.0.0.1"]]));
             let origin = origin(Scheme::Https, "tool.example", address.port());
-            let (served, connected) = tokio::join!(serve(listener, config), dialer.connect(&origin, &trust, Reach::Target));
+            let (served, connected) = tokio::join!(serve(listener, config), dialer.connect(&origin, &trust, Reach::Target, Alpn::Http1));
             assert!(matches!(connected, Err(DialError::Tls(TlsError::Handshake(_)))), "{what}: {connected:?}");
             assert!(served.is_err(), "{what}");
         }
@@ -313,7 +336,7 @@ fn a_session_of_one_set_of_cas_is_not_resumed_under_another() {
         let std_listener = listener.into_std().unwrap();
         for trust in [ca.trust(), ca.trust(), other.trust()] {
             let listener = TcpListener::from_std(std_listener.try_clone().unwrap()).unwrap();
-            let (served, connected) = tokio::join!(serve(listener, config.clone()), dialer.connect(&origin, &trust, Reach::Target));
+            let (served, connected) = tokio::join!(serve(listener, config.clone()), dialer.connect(&origin, &trust, Reach::Target, Alpn::Http1));
             resumed.push(served.ok().and_then(|served| served.get_ref().1.handshake_kind()));
             if let Ok(mut connected) = connected {
                 // Tickets come with the first data.
@@ -336,7 +359,7 @@ fn a_server_without_tls_is_told_from_one_that_is_away() {
             stream
         };
         let trust = TrustRoots::default();
-        let (_stream, connected) = tokio::join!(plain, dialer.connect(&origin, &trust, Reach::Target));
+        let (_stream, connected) = tokio::join!(plain, dialer.connect(&origin, &trust, Reach::Target, Alpn::Http1));
         assert!(matches!(connected, Err(DialError::Tls(TlsError::Handshake(_)))), "{connected:?}");
     });
 }

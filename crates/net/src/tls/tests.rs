@@ -9,31 +9,35 @@ fn tls() -> ClientTls {
 fn equal_roots_share_a_configuration_and_others_do_not() {
     let tls = tls();
     let (a, b) = (TestCa::new(), TestCa::new());
-    let config = tls.config(&a.trust()).unwrap();
-    assert!(Arc::ptr_eq(&config, &tls.config(&a.trust()).unwrap()));
-    assert!(!Arc::ptr_eq(&config, &tls.config(&b.trust()).unwrap()));
-    assert!(!Arc::ptr_eq(&config, &tls.config(&TrustRoots::default()).unwrap()));
+    let config = tls.config(&a.trust(), Alpn::Http1).unwrap();
+    assert!(Arc::ptr_eq(&config, &tls.config(&a.trust(), Alpn::Http1).unwrap()));
+    assert!(!Arc::ptr_eq(&config, &tls.config(&b.trust(), Alpn::Http1).unwrap()));
+    assert!(!Arc::ptr_eq(&config, &tls.config(&TrustRoots::default(), Alpn::Http1).unwrap()));
     let both = TrustRoots::new(a.trust().certificates().chain(b.trust().certificates()).map(Into::into).collect());
-    assert!(!Arc::ptr_eq(&config, &tls.config(&both).unwrap()));
+    assert!(!Arc::ptr_eq(&config, &tls.config(&both, Alpn::Http1).unwrap()));
 }
 
 #[test]
 fn roots_that_nobody_uses_are_forgotten() {
     let tls = tls();
     let (used, unused) = (TestCa::new().trust(), TestCa::new().trust());
-    let (before, gone) = (tls.config(&used).unwrap(), tls.config(&unused).unwrap());
+    let (before, gone) = (tls.config(&used, Alpn::Http1).unwrap(), tls.config(&unused, Alpn::Http1).unwrap());
     tls.retain(|trust| *trust == used);
     assert_eq!(Arc::strong_count(&gone), 1);
-    assert!(Arc::ptr_eq(&before, &tls.config(&used).unwrap()));
+    assert!(Arc::ptr_eq(&before, &tls.config(&used, Alpn::Http1).unwrap()));
 }
 
 #[test]
 fn what_is_no_certificate_is_refused_and_not_left_out() {
     let trust = TrustRoots::new(vec![Box::from(*b"no certificate")]);
-    assert!(matches!(tls().config(&trust), Err(TlsError::TrustRoot(_))));
+    assert!(matches!(tls().config(&trust, Alpn::Http1), Err(TlsError::TrustRoot(_))));
 }
 
 #[test]
-fn http_1_1_is_the_only_protocol() {
-    assert_eq!(tls().config(&TrustRoots::default()).unwrap().alpn_protocols, [b"http/1.1"]);
+fn http_2_is_offered_only_to_those_who_ask_for_it() {
+    let (tls, trust) = (tls(), TrustRoots::default());
+    for _ in 0..2 {
+        assert_eq!(tls.config(&trust, Alpn::Http1).unwrap().alpn_protocols, [b"http/1.1".to_vec()]);
+        assert_eq!(tls.config(&trust, Alpn::Http2).unwrap().alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    }
 }
