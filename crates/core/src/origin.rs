@@ -1,7 +1,9 @@
 //! Scheme, host and port, in the one form in which they are compared.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,8 +48,8 @@ impl Scheme {
 /// The constructor is the only place that lower-cases; everything else compares for equality.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Host {
-    /// A DNS name.
-    Name(Box<str>),
+    /// A DNS name. Shared, because origins are cloned for every connection that is opened.
+    Name(Arc<str>),
     /// An address literal.
     Ip(IpAddr),
 }
@@ -83,13 +85,13 @@ impl Host {
         if let Ok(ip) = text.parse::<Ipv4Addr>() {
             return Ok(Self::Ip(IpAddr::V4(ip)));
         }
-        let name: Box<str> = if text.is_ascii() {
-            text.to_ascii_lowercase().into_boxed_str()
+        let name = if text.is_ascii() {
+            text.to_ascii_lowercase().into()
         } else {
-            idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::URL).map_err(|_| HostError::Invalid)?.into()
+            idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::URL).map_err(|_| HostError::Invalid)?
         };
         check_name(&name)?;
-        Ok(Self::Name(name))
+        Ok(Self::Name(name.into()))
     }
 
     /// Reads `host` or `host:port`, as in a Host header (RFC 9110 §7.2).
@@ -153,18 +155,26 @@ fn check_name(name: &str) -> Result<(), HostError> {
     Ok(())
 }
 
-/// Scheme, host and effective port: what a request is matched by, what is dialled, and what a certificate must name.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// Scheme, host and effective port: what a request is matched by, what is dialled, and what a certificate must name. Cloning allocates nothing.
+#[derive(Clone)]
 pub struct Origin {
     scheme: Scheme,
     host: Host,
     port: u16,
+    /// The host's own text if the port is the default one. Together with the scheme it says all that there is to say.
+    authority: Arc<str>,
 }
 
 impl Origin {
     /// Joins the parts; no port means the scheme's default.
     pub fn new(scheme: Scheme, host: Host, port: Option<u16>) -> Self {
-        Self { scheme, host, port: port.unwrap_or(scheme.default_port()) }
+        let port = port.unwrap_or(scheme.default_port());
+        let authority = match &host {
+            Host::Name(name) if port == scheme.default_port() => name.clone(),
+            Host::Ip(_) if port == scheme.default_port() => host.to_string().into(),
+            _ => format!("{host}:{port}").into(),
+        };
+        Self { scheme, host, port, authority }
     }
 
     /// The scheme.
@@ -183,18 +193,29 @@ impl Origin {
     }
 
     /// `host` or `host:port`, the port only where it isn't the scheme's default: a Host header's value.
-    pub fn authority(&self) -> String {
-        if self.port == self.scheme.default_port() { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        self.scheme == other.scheme && self.authority == other.authority
+    }
+}
+
+impl Eq for Origin {}
+
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.scheme.hash(state);
+        self.authority.hash(state);
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
-        if self.port != self.scheme.default_port() {
-            write!(f, ":{}", self.port)?;
-        }
-        Ok(())
+        write!(f, "{}://{}", self.scheme.as_str(), self.authority)
     }
 }
 
@@ -248,5 +269,26 @@ mod tests {
         assert_eq!(Origin::new(Scheme::Https, host(), Some(443)).authority(), "a.example");
         assert_eq!(Origin::new(Scheme::Http, host(), Some(443)).authority(), "a.example:443");
         assert_eq!(Origin::new(Scheme::Https, host(), None), Origin::new(Scheme::Https, host(), Some(443)));
+        let literal = || Host::parse("[::1]").unwrap();
+        assert_eq!(Origin::new(Scheme::Https, literal(), None).authority(), "[::1]");
+        assert_eq!(Origin::new(Scheme::Https, literal(), Some(80)).authority(), "[::1]:80");
+    }
+
+    #[test]
+    fn origins_are_equal_only_if_scheme_host_and_port_are() {
+        let origin = |scheme, host: &str, port| Origin::new(scheme, Host::parse(host).unwrap(), port);
+        let all = [
+            origin(Scheme::Http, "a.example", None),
+            origin(Scheme::Https, "a.example", None),
+            origin(Scheme::Http, "a.example", Some(443)),
+            origin(Scheme::Https, "a.example", Some(80)),
+            origin(Scheme::Https, "b.example", None),
+            origin(Scheme::Https, "127.0.0.1", None),
+            origin(Scheme::Https, "[::ffff:127.0.0.1]", None),
+            origin(Scheme::Https, "[::1]", Some(80)),
+        ];
+        for (index, one) in all.iter().enumerate() {
+            assert!(all.iter().enumerate().all(|(other, two)| (one == two) == (index == other)), "{one}");
+        }
     }
 }

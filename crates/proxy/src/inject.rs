@@ -74,7 +74,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     let _ = write!(address, "{}", outgoing.client);
     writer.field("X-Forwarded-For", address.as_bytes())?;
     writer.field("X-Forwarded-Proto", outgoing.client_scheme.as_bytes())?;
-    let client_host = outgoing.client_host.unwrap_or(&authority);
+    let client_host = outgoing.client_host.unwrap_or(authority);
     if !client_host.is_empty() {
         writer.field("X-Forwarded-Host", client_host.as_bytes())?;
     }

@@ -109,9 +109,9 @@ impl Record {
         }
     }
 
-    pub(crate) fn aim(&mut self, mode: Mode, host: String, path: &str) {
+    pub(crate) fn aim(&mut self, mode: Mode, host: &str, path: &str) {
         self.mode = mode;
-        self.host = host.into_boxed_str();
+        self.host = host.into();
         self.path = shortened(path).into();
     }
 

@@ -128,7 +128,7 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn reverse(&self, reverse: &Reverse<'_>, record: &mut Record) -> Result<After, Reject> {
-        record.aim(Mode::Reverse, String::new(), reverse.path.path());
+        record.aim(Mode::Reverse, "", reverse.path.path());
         record.named(&reverse.connector);
         let token = identify::reverse_token(self.head).map_err(Reject::Unauthorized)?;
         record.without(&token);
