@@ -6,13 +6,12 @@ use std::time::SystemTime;
 
 use bytes::BytesMut;
 use connectors_core::Origin;
-use connectors_http1::RequestHead;
 use connectors_net::{Alpn, InterceptError, Protocol, ServerConfig, Stream};
 
+use crate::client::Peer;
 use crate::connection;
 use crate::http2::server as http2;
 use crate::identify::ProxyCredentials;
-use crate::peer::Peer;
 use crate::reject::{Reject, chain};
 use crate::wire::Wire;
 use crate::worker::Worker;
@@ -40,9 +39,9 @@ pub(crate) async fn run(worker: Rc<Worker>, stream: Stream, read_ahead: BytesMut
         Ok((stream, Protocol::Http1)) => connection::inside(&worker, &Wire::new(stream), &peer, &tunnel).await,
         Ok((stream, Protocol::Http2)) => http2::serve(worker, stream, BytesMut::new(), peer, Some(tunnel)).await,
         Err(InterceptError::NotTls(stream)) => {
-            connection::refuse_and_close(&worker, &Wire::new(stream), &peer, &RequestHead::new(), Reject::ConnectPlain).await;
+            connection::refuse_and_close(&worker, &Wire::new(stream), &peer, Reject::ConnectPlain).await;
         }
         // Most often a client that doesn't trust the CA; it has said so by now, and there is nobody to answer.
-        Err(error) => tracing::debug!(client = %peer, host = %tunnel.authority, error = %chain(&error), "TLS inside CONNECT failed"),
+        Err(error) => tracing::debug!(client = %peer.address, host = %tunnel.authority, error = %chain(&error), "TLS inside CONNECT failed"),
     }
 }

@@ -20,14 +20,15 @@ mod inject;
 mod intercept;
 mod mapping;
 mod observe;
-mod peer;
 mod reject;
 mod run;
+mod scratch;
 mod serve;
 mod settings;
 mod target;
 mod trace;
 mod upstream;
+mod watchdog;
 mod wire;
 mod worker;
 

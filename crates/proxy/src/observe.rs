@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use crate::peer::Peer;
+use crate::client::Peer;
 use crate::reject::Refusal;
 use crate::trace::TraceId;
 
@@ -77,7 +78,7 @@ impl AnsweredBy {
 pub(crate) struct Record {
     started: Instant,
     mode: Mode,
-    client: Peer,
+    client: Rc<str>,
     trace: TraceId,
     /// Method, host and path, one after the other.
     text: String,
@@ -115,7 +116,7 @@ impl Record {
         Self {
             started: Instant::now(),
             mode: Mode::Unknown,
-            client: client.clone(),
+            client: client.address.clone(),
             trace,
             host_begin: text.len(),
             path_begin: text.len(),
@@ -388,7 +389,7 @@ mod tests {
     fn record(path: &str) -> Record {
         let mut head = RequestHead::new();
         head.parse(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &HeadLimits::default()).unwrap().unwrap();
-        let mut record = Record::start(&Peer::new("127.0.0.1:1".parse().unwrap()), &head, TraceIds::new().make());
+        let mut record = Record::start(&Peer::new("127.0.0.1:1".parse().unwrap()).unwrap(), &head, TraceIds::new().make());
         record.aim(Mode::Forward, "tool.example", path);
         record
     }
@@ -420,11 +421,11 @@ mod tests {
         let log = Captured::default();
         let observer = Observer::new(log.clone());
         let recorder = observer.recorder();
-        let mut recording = recorder.begin(&Peer::new("127.0.0.1:1".parse().unwrap()), &RequestHead::new(), TraceIds::new().make());
+        let mut recording = recorder.begin(&Peer::new("127.0.0.1:1".parse().unwrap()).unwrap(), &RequestHead::new(), TraceIds::new().make());
         recording.aim(Mode::Forward, "tool.example", "/dropped");
         assert!(observer.metrics().contains("connectors_proxy_active_requests 1"));
         drop(recording);
-        recorder.begin(&Peer::new("127.0.0.1:1".parse().unwrap()), &RequestHead::new(), TraceIds::new().make()).finish();
+        recorder.begin(&Peer::new("127.0.0.1:1".parse().unwrap()).unwrap(), &RequestHead::new(), TraceIds::new().make()).finish();
         assert!(observer.flush(Duration::from_secs(20)));
         let text = log.text();
         let lines: Vec<&str> = text.lines().collect();

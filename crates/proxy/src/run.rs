@@ -12,7 +12,6 @@ use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
 use crate::connection;
-use crate::peer::Peer;
 use crate::worker::{Shared, Worker};
 
 /// Why the proxy didn't start.
@@ -89,7 +88,7 @@ async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>) {
             biased;
             () = worker.drain.started() => break,
             (stream, peer) = accept(&listener) => {
-                tokio::task::spawn_local(connection::serve(worker.clone(), Stream::plain(stream), Peer::new(peer)));
+                tokio::task::spawn_local(connection::serve(worker.clone(), Stream::plain(stream), peer));
             }
         }
     }

@@ -9,14 +9,13 @@ use connectors_core::{
 use connectors_http1::{Framing, RequestHead};
 use connectors_net::Reach;
 
-use crate::client::Client;
+use crate::client::{Client, Peer};
 use crate::forward::{After, Exchange};
 use crate::identify::{self, ProxyCredentials};
 use crate::inject::{self, Outgoing};
 use crate::intercept::{self, Tunnel};
 use crate::mapping::Mapping;
 use crate::observe::{self, Mode, Record};
-use crate::peer::Peer;
 use crate::reject::Reject;
 use crate::settings::NonTarget;
 use crate::target::{self, Forward, Reverse, Target};
@@ -208,7 +207,7 @@ impl Call<'_> {
             at_target,
             credential,
             token,
-            client: self.peer.ip(),
+            client: &self.peer.forwarded_for,
             client_host: None,
             client_scheme: self.scheme(),
             upgrade: inject::upgrade(self.head),

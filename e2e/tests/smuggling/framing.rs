@@ -169,7 +169,7 @@ pub(crate) fn two_codings(messages: &mut Messages) {
 }
 
 /// Ways to write `Content-Length: N`, or nearly that. `N` stands for the number, `M` for another one.
-const LENGTHS: &[&[u8]] = &[
+pub(crate) const LENGTHS: &[&[u8]] = &[
     b"Content-Length: +N",
     b"Content-Length: -N",
     b"Content-Length: --N",
@@ -259,7 +259,7 @@ const LENGTHS: &[&[u8]] = &[
     b"Content-Length-: N",
 ];
 
-fn length(template: &[u8], number: usize, other: usize) -> Vec<u8> {
+pub(crate) fn length(template: &[u8], number: usize, other: usize) -> Vec<u8> {
     let mut line = Vec::new();
     for &byte in template {
         match byte {
@@ -300,7 +300,7 @@ pub(crate) fn lengths(messages: &mut Messages) {
 }
 
 /// Chunk sizes. `N` stands for the size of the chunk in hexadecimal.
-const SIZES: &[&[u8]] = &[
+pub(crate) const SIZES: &[&[u8]] = &[
     b"N",
     b"0N",
     b"00000000000000000000N",
@@ -388,12 +388,14 @@ const SIZES: &[&[u8]] = &[
     b"N\x85",
 ];
 
+/// One of [`SIZES`], for a chunk of `number` bytes.
+pub(crate) fn size(template: &[u8], number: usize) -> Vec<u8> {
+    template.iter().flat_map(|byte| if *byte == b'N' { format!("{number:x}").into_bytes() } else { vec![*byte] }).collect()
+}
+
 /// Chunk sizes that say two things.
 pub(crate) fn chunk_sizes(messages: &mut Messages) {
     const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
-    let size = |template: &[u8], number: usize| -> Vec<u8> {
-        template.iter().flat_map(|byte| if *byte == b'N' { format!("{number:x}").into_bytes() } else { vec![*byte] }).collect()
-    };
     messages.family("chunk-sizes");
     for template in SIZES {
         // The size of a chunk that has a request in it.
@@ -414,30 +416,32 @@ pub(crate) fn chunk_sizes(messages: &mut Messages) {
     }
 }
 
+/// What may stand where CR LF ends a size or a chunk.
+pub(crate) const ENDS: &[&[u8]] = &[
+    b"",
+    b"\n",
+    b"\r",
+    b"\r\r",
+    b"\n\n",
+    b"\n\r",
+    b"\r\n\r\n",
+    b"\r\r\n",
+    b"\r\n ",
+    b" \r\n",
+    b"\0\r\n",
+    b"xx",
+    b"x\r\n",
+    b"\rx",
+    b"\r\n\0",
+    b";\r\n",
+    b"\x0b",
+    b"\x85",
+    b"\r\nx",
+];
+
 /// What closes a chunk, a size, and a body.
 pub(crate) fn chunk_ends(messages: &mut Messages) {
     const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
-    const ENDS: &[&[u8]] = &[
-        b"",
-        b"\n",
-        b"\r",
-        b"\r\r",
-        b"\n\n",
-        b"\n\r",
-        b"\r\n\r\n",
-        b"\r\r\n",
-        b"\r\n ",
-        b" \r\n",
-        b"\0\r\n",
-        b"xx",
-        b"x\r\n",
-        b"\rx",
-        b"\r\n\0",
-        b";\r\n",
-        b"\x0b",
-        b"\x85",
-        b"\r\nx",
-    ];
     messages.family("chunk-ends");
     for end in ENDS {
         messages.add(|draft| draft.post(CHUNKED, &join(&[b"5\r\nhello", end, b"0\r\n\r\n", &draft.smuggled()])));
@@ -452,42 +456,44 @@ pub(crate) fn chunk_ends(messages: &mut Messages) {
     }
 }
 
+/// Lines of a trailer section.
+pub(crate) const TRAILERS: &[&[u8]] = &[
+    b"X-Checksum: 1",
+    b"Content-Length: 50",
+    b"Transfer-Encoding: chunked",
+    b"Host: elsewhere",
+    b"Authorization: Basic eDp5",
+    b"authorization_: x",
+    b"Connection: close",
+    b"Content_Length: 5",
+    b"Expect: 100-continue",
+    b"Upgrade: h2c",
+    b"TE: trailers",
+    b"Trailer: x",
+    b"Proxy-Authorization: Basic eDp5",
+    b"X-Forwarded-For: 1.2.3.4",
+    b"Cookie: a=b",
+    b"Content-Type: text/plain",
+    b"X: y\r\n z",
+    b" X: y",
+    b"X : y",
+    b"X",
+    b": y",
+    b"X: y\0",
+    b"X: \ry",
+    b"X: y\nGET /smuggled HTTP/1.1",
+    b"X\n\n",
+    b"GET /smuggled HTTP/1.1",
+    b"X: y\n\nGET /smuggled HTTP/1.1\r\nHost: tool\r\nY: ",
+    b"\nGET /smuggled HTTP/1.1\r\nY: z",
+    b"\rGET /smuggled HTTP/1.1",
+    b"X: y\r\rGET /smuggled HTTP/1.1",
+];
+
 /// Trailers: fields that mean something, and lines that are no fields.
 pub(crate) fn trailers(messages: &mut Messages) {
-    const LINES: &[&[u8]] = &[
-        b"X-Checksum: 1",
-        b"Content-Length: 50",
-        b"Transfer-Encoding: chunked",
-        b"Host: elsewhere",
-        b"Authorization: Basic eDp5",
-        b"authorization_: x",
-        b"Connection: close",
-        b"Content_Length: 5",
-        b"Expect: 100-continue",
-        b"Upgrade: h2c",
-        b"TE: trailers",
-        b"Trailer: x",
-        b"Proxy-Authorization: Basic eDp5",
-        b"X-Forwarded-For: 1.2.3.4",
-        b"Cookie: a=b",
-        b"Content-Type: text/plain",
-        b"X: y\r\n z",
-        b" X: y",
-        b"X : y",
-        b"X",
-        b": y",
-        b"X: y\0",
-        b"X: \ry",
-        b"X: y\nGET /smuggled HTTP/1.1",
-        b"X\n\n",
-        b"GET /smuggled HTTP/1.1",
-        b"X: y\n\nGET /smuggled HTTP/1.1\r\nHost: tool\r\nY: ",
-        b"\nGET /smuggled HTTP/1.1\r\nY: z",
-        b"\rGET /smuggled HTTP/1.1",
-        b"X: y\r\rGET /smuggled HTTP/1.1",
-    ];
     messages.family("trailers");
-    for line in LINES {
+    for line in TRAILERS {
         for announced in [&b""[..], b"Trailer: X\r\nTE: trailers\r\n"] {
             messages.add(|draft| {
                 let fields = join(&[b"Transfer-Encoding: chunked\r\n", announced]);

@@ -124,17 +124,7 @@ impl Draft {
 impl Message {
     /// As text to read and to copy.
     pub(crate) fn show(&self) -> String {
-        let mut text = String::new();
-        for &byte in &self.template {
-            match byte {
-                b'\r' => text.push_str("\\r"),
-                b'\n' => text.push_str("\\n"),
-                b'\\' => text.push_str("\\\\"),
-                b' '..=b'~' => text.push(char::from(byte)),
-                _ => write!(text, "\\x{byte:02x}").unwrap(),
-            }
-        }
-        text
+        shown(&self.template)
     }
 
     /// Where something stands without which the message would say nothing.
@@ -204,4 +194,19 @@ pub(crate) fn replace(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
     }
     replaced.extend_from_slice(rest);
     replaced
+}
+
+/// Bytes as text to read and to copy.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for &byte in bytes {
+        match byte {
+            b'\r' => text.push_str("\\r"),
+            b'\n' => text.push_str("\\n"),
+            b'\\' => text.push_str("\\\\"),
+            b' '..=b'~' => text.push(char::from(byte)),
+            _ => write!(text, "\\x{byte:02x}").unwrap(),
+        }
+    }
+    text
 }

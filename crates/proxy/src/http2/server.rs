@@ -12,11 +12,11 @@ use http::Request;
 
 use super::head::{self, Place};
 use super::{CONNECTION_WINDOW, SEND_BUFFER, STREAM_WINDOW};
-use crate::client::{Client, Stream};
+use crate::client::{Client, Peer, Stream};
 use crate::forward::After;
 use crate::intercept::Tunnel;
-use crate::peer::Peer;
 use crate::reject::Reject;
+use crate::scratch::Lent;
 use crate::serve::{self, Next};
 use crate::worker::Worker;
 
@@ -81,7 +81,7 @@ async fn requests(shared: &Rc<Shared>, mut connection: Connection<Rewind, Bytes>
                     tokio::task::spawn_local(request_on_stream(shared.clone(), request, respond));
                 }
                 Some(Err(error)) => {
-                    tracing::debug!(client = %shared.peer, %error, "an HTTP/2 connection broke off");
+                    tracing::debug!(client = %shared.peer.address, %error, "an HTTP/2 connection broke off");
                     return;
                 }
                 None => return,
@@ -107,9 +107,9 @@ async fn request_on_stream(shared: Rc<Shared>, request: Request<RecvStream>, res
     let (parts, body) = request.into_parts();
     let ends = body.is_end_stream();
     let place = if shared.tunnel.is_some() { Place::Tunnel } else { Place::Listener };
-    let stream = Stream::new(body, respond);
+    let stream = Stream::new(body, respond, worker.settings.idle_timeout);
     let client = Client::Stream(&stream);
-    let mut head = RequestHead::new();
+    let mut head: Lent<RequestHead> = Lent::new();
     let outcome = match head::read_request(&parts, ends, place, &worker.settings.head, &mut head) {
         Ok(()) => serve::request(worker, client, &head, &shared.peer, shared.tunnel.as_ref()).await,
         Err(error) => serve::unreadable(worker, client, &head, &shared.peer, Reject::from(error)).await,

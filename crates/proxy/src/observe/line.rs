@@ -19,7 +19,7 @@ pub(super) fn write(record: &Record, now: Instant, clock: &Clock, out: &mut Vec<
     out.extend_from_slice(br#"","trace_id":""#);
     hex(record.trace, out);
     out.extend_from_slice(br#"","client":""#);
-    out.extend_from_slice(record.client.as_str().as_bytes());
+    out.extend_from_slice(record.client.as_bytes());
     let caller = record.caller.as_deref();
     out.extend_from_slice(br#"","user":"#);
     optional(caller.map(|caller| &*caller.username), out);
@@ -189,8 +189,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::client::Peer;
     use crate::observe::{AnsweredBy, Mode};
-    use crate::peer::Peer;
 
     /// The contract, as a general serializer writes it.
     #[derive(Serialize)]
@@ -234,7 +234,7 @@ mod tests {
         let contract = Contract {
             time: object["time"].as_str().unwrap(),
             trace_id: &trace,
-            client: record.client.as_str().parse().unwrap(),
+            client: record.client.parse().unwrap(),
             user: caller.map(|caller| &*caller.username),
             pod: caller.and_then(|caller| caller.pod.as_ref()).map(|pod| format!("{}/{}", pod.namespace, pod.name)),
             connector: record.connector(),
@@ -271,7 +271,7 @@ mod tests {
         let mut head = RequestHead::new();
         head.parse(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &HeadLimits::default()).unwrap().unwrap();
         Record::start(
-            &Peer::new("192.0.2.107:8".parse().unwrap()),
+            &Peer::new("192.0.2.107:8".parse().unwrap()).unwrap(),
             &head,
             TraceId::from_traceparent(b"00-000102030405060708090a0b0c0d0eff-00f067aa0ba902b7-01").unwrap(),
         )
@@ -294,7 +294,7 @@ mod tests {
         record.answered_by_tool(200);
         record.ttfb = Some(Duration::from_nanos(1_234_567_500));
         assert_as_serde_writes(&record, Duration::from_micros(90_061_001_200));
-        record.client = Peer::new("[2001:db8::1]:65535".parse().unwrap());
+        record.client = "[2001:db8::1]:65535".into();
         record.caller = Some(caller("nobody", None));
         record.reason = Some("UpstreamTimeout");
         record.detail = Some("it \"took\"\ttoo\u{1}long …".into());
