@@ -216,10 +216,10 @@ impl Record {
         &self.text[self.path_begin..]
     }
 
-    fn connector(&self) -> Option<&str> {
+    fn connector(&self) -> Option<&ConnectorRef> {
         self.connector.as_ref().map(|named| match named {
-            Named::ByCaller(name) => name.as_str(),
-            Named::Used(connector) => connector.name.as_str(),
+            Named::ByCaller(name) => name,
+            Named::Used(connector) => &connector.name,
         })
     }
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use connectors_core::Pod;
+use connectors_core::{ConnectorRef, Pod};
 
 use super::Record;
 use super::clock::Clock;
@@ -26,7 +26,7 @@ pub(super) fn write(record: &Record, now: Instant, clock: &Clock, out: &mut Vec<
     out.extend_from_slice(br#","pod":"#);
     pod(caller.and_then(|caller| caller.pod.as_ref()), out);
     out.extend_from_slice(br#","connector":"#);
-    optional(record.connector(), out);
+    connector(record.connector(), out);
     out.extend_from_slice(br#","class":"#);
     optional(record.class(), out);
     out.extend_from_slice(br#","mode":"#);
@@ -75,6 +75,14 @@ fn optional(text: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
+/// Its name has letters, digits, hyphens and a slash in it, and nothing else.
+fn connector(name: Option<&ConnectorRef>, out: &mut Vec<u8>) {
+    match name {
+        Some(name) => plain(name.as_str(), out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
 fn pod(pod: Option<&Pod>, out: &mut Vec<u8>) {
     let Some(pod) = pod else { return out.extend_from_slice(b"null") };
     out.push(b'"');
@@ -84,8 +92,8 @@ fn pod(pod: Option<&Pod>, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// A string of this program's own, which needs no escapes.
-fn plain(text: &'static str, out: &mut Vec<u8>) {
+/// A string that is known to need no escapes.
+fn plain(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(text.as_bytes());
     out.push(b'"');
@@ -118,7 +126,18 @@ fn escaped(text: &str, out: &mut Vec<u8>) {
 }
 
 fn needs_escape(byte: u8) -> bool {
-    byte < b' ' || byte == b'"' || byte == b'\\'
+    const TABLE: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut control = 0;
+        while control < b' ' as usize {
+            table[control] = true;
+            control += 1;
+        }
+        table[b'"' as usize] = true;
+        table[b'\\' as usize] = true;
+        table
+    };
+    TABLE[usize::from(byte)]
 }
 
 /// Whether any of eight bytes needs an escape. A byte is below `n`, for `n` up to 128, if taking `n` from it borrows and it has no high bit itself;
@@ -183,7 +202,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use connectors_core::{Caller, ConnectorRef};
+    use connectors_core::Caller;
     use connectors_http1::{HeadLimits, RequestHead};
     use serde::Serialize;
     use serde_json::Value;
@@ -237,7 +256,7 @@ mod tests {
             client: record.client.parse().unwrap(),
             user: caller.map(|caller| &*caller.username),
             pod: caller.and_then(|caller| caller.pod.as_ref()).map(|pod| format!("{}/{}", pod.namespace, pod.name)),
-            connector: record.connector(),
+            connector: record.connector().map(ConnectorRef::as_str),
             class: record.class(),
             mode: record.mode.as_str(),
             method: record.method(),
