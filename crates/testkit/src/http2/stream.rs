@@ -68,6 +68,14 @@ impl Exchange {
         write_what_fits(&mut self.sending, data.into())
     }
 
+    /// Sends a piece of the body if there is room for it now, and tells whether there was.
+    pub fn write_now(&mut self, data: impl Into<Bytes>) -> bool {
+        let data = data.into();
+        self.sending.reserve_capacity(data.len());
+        let fits = self.sending.capacity() >= data.len();
+        fits && self.sending.send_data(data, false).is_ok()
+    }
+
     /// Ends the body, with trailers if there are any.
     pub fn finish(&mut self, trailers: &[(&'static str, &str)]) {
         finish(&mut self.sending, trailers);
