@@ -1,7 +1,9 @@
 //! The caller's side of one exchange.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -179,6 +181,17 @@ impl<'a> Client<'a> {
                 }
             }
         }
+    }
+
+    /// Does `work`, unless the caller resets its stream before it is done: then it is dropped, wherever it is. Whether a caller of HTTP/1.1 is gone can only be
+    /// told while nothing of it is awaited, so those are looked after where that is known.
+    pub(crate) async fn unless_reset<T>(self, request: &RequestHead, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match self {
+            Self::Stream(_) if self.poll_gone(cx, request).is_ready() => Poll::Ready(None),
+            _ => work.as_mut().poll(cx).map(Some),
+        })
+        .await
     }
 
     /// Whether the caller has gone while it waits for its answer, and nobody needs that any more.

@@ -32,9 +32,10 @@ pub(crate) enum Next {
 /// Serves one request whose head was read, and keeps its record.
 pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &RequestHead, peer: &Peer, tunnel: Option<&Tunnel>) -> Next {
     let mut record = worker.recorder.begin(peer, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make()));
-    let next = match handle(worker, client, head, peer, tunnel, &mut record).await {
-        Ok(next) => next,
-        Err(reject) => {
+    let next = match client.unless_reset(head, handle(worker, client, head, peer, tunnel, &mut record)).await {
+        None => Next::After(After::Abort),
+        Some(Ok(next)) => next,
+        Some(Err(reject)) => {
             // What is left of a body, or what was meant for the inside of a tunnel, would be read as the next request.
             let stays =
                 head.keep_alive() && head.framing() == Framing::None && head.method() != "CONNECT" && !reject.ends_connection() && !worker.drain.draining();

@@ -57,7 +57,8 @@ pub(crate) fn read_request(parts: &request::Parts, ends: bool, place: Place, lim
                 writer.field("Sec-WebSocket-Key", STANDARD.encode(nonce()).as_bytes())?;
             }
         }
-        None if !ends && !parts.headers.contains_key(http::header::CONTENT_LENGTH) => {
+        // What follows a CONNECT is no body.
+        None if !ends && parts.method != Method::CONNECT && !parts.headers.contains_key(http::header::CONTENT_LENGTH) => {
             writer.chunked();
         }
         None => {}
@@ -103,8 +104,12 @@ fn target(parts: &request::Parts, method: &str, authority: &str, place: Place) -
     if path == "*" || place == Place::Listener && !parts.headers.contains_key(PROXY_AUTHORIZATION) {
         return Ok(path.to_owned());
     }
-    let scheme = parts.uri.scheme_str().ok_or(TranslateError::Malformed("there is no :scheme"))?;
-    Ok(format!("{scheme}://{authority}{path}"))
+    match (parts.uri.scheme_str(), place) {
+        (Some(scheme), _) => Ok(format!("{scheme}://{authority}{path}")),
+        // h2 keeps no :scheme without an :authority; in a tunnel it is known.
+        (None, Place::Tunnel) => Ok(path.to_owned()),
+        (None, Place::Listener) => Err(TranslateError::Malformed("there is no :authority")),
+    }
 }
 
 /// The fields, but for those that are written otherwise. What speaks of a connection has no place in HTTP/2 and would mean something in HTTP/1.1.
@@ -204,7 +209,9 @@ pub(crate) fn read_response(parts: &response::Parts, ends: bool, method: &str, l
 pub(crate) fn read_trailers(trailers: &HeaderMap) -> Result<BodyDecoder, TranslateError> {
     let mut text = Vec::with_capacity(256);
     let mut writer = HeadWriter::trailers(&mut text);
-    write_fields(trailers, &mut writer)?;
+    for (name, value) in trailers {
+        writer.field(name.as_str(), value.as_bytes().trim_ascii())?;
+    }
     writer.end();
     let mut body = BodyDecoder::new(Framing::Chunked);
     match body.decode(&text) {

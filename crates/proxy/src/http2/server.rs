@@ -2,16 +2,18 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use connectors_http1::RequestHead;
+use connectors_http1::{HeadLimits, RequestHead};
 use connectors_net::Rewind;
-use h2::RecvStream;
 use h2::server::{self, Connection, SendResponse};
+use h2::{Reason, RecvStream};
 use http::Request;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::head::{self, Place};
-use super::{CONNECTION_WINDOW, SEND_BUFFER, STREAM_WINDOW};
+use super::{CONNECTION_WINDOW, SEND_BUFFER, SMALL_FRAMES, STREAM_WINDOW};
 use crate::client::{Client, Peer, Stream};
 use crate::forward::After;
 use crate::intercept::Tunnel;
@@ -22,6 +24,11 @@ use crate::worker::Worker;
 
 /// Requests that one connection may have at once (RFC 9113 §5.1.2 advises no less than 100).
 const MAX_STREAMS: u32 = 128;
+/// Requests that may be worked on at once: those that may be open, and as many that were reset and are about to notice. h2 counts only the former.
+const MAX_ACTIVE: usize = 2 * MAX_STREAMS as usize;
+/// Streams of ours that are remembered for a second after we have reset them. What is still on its way for one that isn't counts as a caller's error, and
+/// all of a connection's uploads may be refused at once.
+const MAX_REMEMBERED: usize = 4 * MAX_STREAMS as usize;
 /// Streams that a caller may open and reset before we have seen them; more and the connection ends (CVE-2023-44487).
 const MAX_RESET_UNSEEN: usize = 32;
 /// Streams that we may have to reset for a caller's errors; more and the connection ends (CVE-2025-8671).
@@ -43,14 +50,15 @@ struct Shared {
 /// Serves a connection to its end. `read_ahead` begins with the preface.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: connectors_net::Stream, read_ahead: BytesMut, peer: Peer, tunnel: Option<Tunnel>) {
     let settings = &worker.settings;
-    let max_head = u32::try_from(settings.head.max_bytes).unwrap_or(u32::MAX);
     let mut builder = server::Builder::new();
     builder
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(max_head)
+        .max_header_list_size(max_header_list(&settings.head))
+        .max_concurrent_reset_streams(MAX_REMEMBERED)
+        .data_frame_budget(SMALL_FRAMES)
         .max_pending_accept_reset_streams(MAX_RESET_UNSEEN)
         .max_local_error_reset_streams(Some(MAX_ERRORS))
         .enable_connect_protocol();
@@ -61,22 +69,31 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: connectors_net::Stream, re
 }
 
 async fn requests(shared: &Rc<Shared>, mut connection: Connection<Rewind, Bytes>) {
+    /// Looks within the idle time, and how often one that is stopping is looked at.
     const LOOKS: u32 = 4;
+    const STOPPING_LOOKS: Duration = Duration::from_millis(500);
     let worker = &shared.worker;
+    // An answer is finished when it is handed to h2, which may still have to send it: the connection is what stopping waits for.
+    let _busy = worker.drain.busy();
     let mut draining = false;
     let mut idle_looks = 0;
-    let mut look = tokio::time::interval(worker.settings.idle_timeout / LOOKS);
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut look = every(worker.settings.idle_timeout / LOOKS);
     loop {
         tokio::select! {
             biased;
             () = worker.drain.started(), if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
+                idle_looks = 0;
+                look = every(STOPPING_LOOKS);
             }
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     idle_looks = 0;
+                    if shared.active.get() >= MAX_ACTIVE {
+                        connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                        continue;
+                    }
                     shared.active.set(shared.active.get() + 1);
                     tokio::task::spawn_local(request_on_stream(shared.clone(), request, respond));
                 }
@@ -88,15 +105,27 @@ async fn requests(shared: &Rc<Shared>, mut connection: Connection<Rewind, Bytes>
             },
             _ = look.tick() => {
                 idle_looks = if shared.active.get() == 0 { idle_looks + 1 } else { 0 };
-                // One that doesn't leave when it is told to is left.
+                // The first comes at once. One that doesn't leave when it is told to is left.
                 match idle_looks {
                     0..=LOOKS => {}
-                    5 => connection.graceful_shutdown(),
+                    _ if draining => return,
+                    told if told == LOOKS + 1 => connection.graceful_shutdown(),
                     _ => return,
                 }
             }
         }
     }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut look = tokio::time::interval(period);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    look
+}
+
+/// What HTTP/1.1's limits allow, counted as HTTP/2 counts it: 32 bytes more for each field (RFC 9113 §6.5.2).
+fn max_header_list(limits: &HeadLimits) -> u32 {
+    u32::try_from(limits.max_bytes + 32 * limits.max_lines).unwrap_or(u32::MAX)
 }
 
 /// One request, from its head to the end of its answer.
