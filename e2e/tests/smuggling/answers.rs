@@ -198,7 +198,7 @@ fn check(method: &str) {
         let head = |method: &str, path: &str| {
             format!("{method} /namespaces/team/connectors/attacker/{path}{number} HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer {attacker}\r\n")
         };
-        let two = format!("{}{body}{}\r\n", head(method, "e"), head("GET", "n"));
+        let two = format!("{}{body}{}Connection: close\r\n\r\n", head(method, "e"), head("GET", "n"));
         let problem = to_the_end(proxy.listen(), two.as_bytes()).map_err(|error| format!("no end of the answers: {error}"));
         let problem = problem.and_then(|answers| Reader(&answers).two(method, &format!("GET /n{number}"))).and_then(|()| {
             liar.add(&answer.late);
