@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask tidy`, `cargo xtask tools`, `cargo xtask test`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people: what it does is what it prints")]
 
+mod bench;
 mod command;
 mod test;
 mod tidy;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         ["tools"] => tools::run(root()),
         ["test"] => test::run(root(), None),
         ["test", filter] => test::run(root(), Some(filter)),
+        ["bench", ref arguments @ ..] => bench::run(root(), arguments),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

@@ -48,8 +48,8 @@ impl Scheme {
 /// The constructor is the only place that lower-cases; everything else compares for equality.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Host {
-    /// A DNS name.
-    Name(Box<str>),
+    /// A DNS name. Shared, because origins are cloned for every connection that is opened.
+    Name(Arc<str>),
     /// An address literal.
     Ip(IpAddr),
 }
@@ -88,13 +88,13 @@ impl Host {
         {
             return Ok(Self::Ip(IpAddr::V4(ip)));
         }
-        let name: Box<str> = if text.is_ascii() {
-            text.to_ascii_lowercase().into_boxed_str()
+        let name = if text.is_ascii() {
+            text.to_ascii_lowercase().into()
         } else {
-            idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::URL).map_err(|_| HostError::Invalid)?.into()
+            idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::URL).map_err(|_| HostError::Invalid)?
         };
         check_name(&name)?;
-        Ok(Self::Name(name))
+        Ok(Self::Name(name.into()))
     }
 
     /// Reads `host` or `host:port`, as in a Host header (RFC 9110 §7.2).
@@ -274,5 +274,26 @@ mod tests {
         assert_eq!(Origin::new(Scheme::Https, host(), Some(443)).authority(), "a.example");
         assert_eq!(Origin::new(Scheme::Http, host(), Some(443)).authority(), "a.example:443");
         assert_eq!(Origin::new(Scheme::Https, host(), None), Origin::new(Scheme::Https, host(), Some(443)));
+        let literal = || Host::parse("[::1]").unwrap();
+        assert_eq!(Origin::new(Scheme::Https, literal(), None).authority(), "[::1]");
+        assert_eq!(Origin::new(Scheme::Https, literal(), Some(80)).authority(), "[::1]:80");
+    }
+
+    #[test]
+    fn origins_are_equal_only_if_scheme_host_and_port_are() {
+        let origin = |scheme, host: &str, port| Origin::new(scheme, Host::parse(host).unwrap(), port);
+        let all = [
+            origin(Scheme::Http, "a.example", None),
+            origin(Scheme::Https, "a.example", None),
+            origin(Scheme::Http, "a.example", Some(443)),
+            origin(Scheme::Https, "a.example", Some(80)),
+            origin(Scheme::Https, "b.example", None),
+            origin(Scheme::Https, "127.0.0.1", None),
+            origin(Scheme::Https, "[::ffff:127.0.0.1]", None),
+            origin(Scheme::Https, "[::1]", Some(80)),
+        ];
+        for (index, one) in all.iter().enumerate() {
+            assert!(all.iter().enumerate().all(|(other, two)| (one == two) == (index == other)), "{one}");
+        }
     }
 }

@@ -235,6 +235,10 @@ impl<S: StartLine> Head<S> {
 }
 
 impl<S> Head<S> {
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The bytes of the first line and everything after.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes

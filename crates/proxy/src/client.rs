@@ -1,23 +1,43 @@
 //! The caller's side of one exchange.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
-use connectors_http1::{BodyDecoder, Framing, RequestHead};
+use connectors_http1::{BodyDecoder, Framing, PreparedField, RequestHead, WriteError};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 
 use crate::answer::Coding;
 use crate::body::{Incoming, Outgoing, Sending, Sink, Source};
 use crate::http2::head;
+use crate::watchdog::Watchdog;
 use crate::wire::Wire;
+
+/// Who is at the other end of a caller's connection.
+pub(crate) struct Peer {
+    /// The address it comes from.
+    pub(crate) address: SocketAddr,
+    /// The same as the tool is told.
+    pub(crate) forwarded_for: PreparedField,
+}
+
+impl Peer {
+    /// # Errors
+    /// None: an address is a valid value.
+    pub(crate) fn new(address: SocketAddr) -> Result<Self, WriteError> {
+        let text = address.ip().to_canonical().to_string();
+        Ok(Self { address, forwarded_for: PreparedField::new("X-Forwarded-For", text.as_bytes())? })
+    }
+}
 
 /// What a request came on, and its answer goes back on.
 #[derive(Clone, Copy)]
 pub(crate) enum Client<'a> {
-    /// A connection of HTTP/1.1.
-    Wire(&'a Wire),
+    /// A connection of HTTP/1.1, and what watches it.
+    Wire(&'a Wire, &'a Watchdog),
     /// A stream of HTTP/2.
     Stream(&'a Stream),
 }
@@ -26,6 +46,7 @@ pub(crate) enum Client<'a> {
 pub(crate) struct Stream {
     body: RefCell<RecvStream>,
     respond: RefCell<SendResponse<Bytes>>,
+    watchdog: Watchdog,
     sending: Sending,
     moved: Cell<u64>,
 }
@@ -35,8 +56,8 @@ pub(crate) struct Stream {
 pub(crate) struct Gone;
 
 impl Stream {
-    pub(crate) fn new(body: RecvStream, respond: SendResponse<Bytes>) -> Self {
-        Self { body: RefCell::new(body), respond: RefCell::new(respond), sending: Sending::default(), moved: Cell::new(0) }
+    pub(crate) fn new(body: RecvStream, respond: SendResponse<Bytes>, idle: Duration) -> Self {
+        Self { body: RefCell::new(body), respond: RefCell::new(respond), watchdog: Watchdog::new(idle), sending: Sending::default(), moved: Cell::new(0) }
     }
 
     /// Ends the stream, so that what was sent can't be taken for the whole.
@@ -62,7 +83,7 @@ impl<'a> Client<'a> {
     /// What `Via` says of the hop from the caller (RFC 9110 §7.6.3).
     pub(crate) fn via(self) -> &'static str {
         match self {
-            Self::Wire(_) => "1.1 connectors",
+            Self::Wire(..) => "1.1 connectors",
             Self::Stream(_) => "2 connectors",
         }
     }
@@ -70,15 +91,23 @@ impl<'a> Client<'a> {
     /// Changes whenever anything moved on the caller's side.
     pub(crate) fn moved(self) -> u64 {
         match self {
-            Self::Wire(wire) => wire.moved(),
+            Self::Wire(wire, _) => wire.moved(),
             Self::Stream(stream) => stream.moved.get(),
+        }
+    }
+
+    /// What watches the caller's connection or stream.
+    pub(crate) fn watchdog(self) -> &'a Watchdog {
+        match self {
+            Self::Wire(_, watchdog) => watchdog,
+            Self::Stream(stream) => &stream.watchdog,
         }
     }
 
     /// The request's body.
     pub(crate) fn source(self, framing: Framing) -> Source<'a> {
         match self {
-            Self::Wire(wire) => Source::Wire(wire, BodyDecoder::new(framing)),
+            Self::Wire(wire, _) => Source::Wire(wire, BodyDecoder::new(framing)),
             Self::Stream(stream) => Source::Stream(Incoming::new(&stream.body, &stream.moved)),
         }
     }
@@ -86,7 +115,7 @@ impl<'a> Client<'a> {
     /// Everything that follows the head, once both sides have switched protocols.
     pub(crate) fn raw_source(self) -> Source<'a> {
         match self {
-            Self::Wire(wire) => Source::raw(wire),
+            Self::Wire(wire, _) => Source::raw(wire),
             Self::Stream(_) => self.source(Framing::None),
         }
     }
@@ -95,7 +124,7 @@ impl<'a> Client<'a> {
     /// nothing follows the head.
     pub(crate) fn answer(self, text: &mut Vec<u8>, coding: Coding, ends: bool) -> Result<Sink<'a>, Gone> {
         match self {
-            Self::Wire(wire) => Ok(Sink::Wire(wire, coding)),
+            Self::Wire(wire, _) => Ok(Sink::Wire(wire, coding)),
             Self::Stream(stream) => {
                 let sink = stream.answer(text, ends);
                 text.clear();
@@ -107,7 +136,7 @@ impl<'a> Client<'a> {
     /// Whether something was read ahead of the caller's that isn't used.
     pub(crate) fn has_input(self) -> bool {
         match self {
-            Self::Wire(wire) => !wire.with_input(<[u8]>::is_empty),
+            Self::Wire(wire, _) => !wire.with_input(<[u8]>::is_empty),
             Self::Stream(_) => false,
         }
     }
@@ -115,7 +144,7 @@ impl<'a> Client<'a> {
     /// Says that nothing more comes, while the caller may go on sending. A stream has said so by itself.
     pub(crate) async fn close_sending(self) -> Result<(), Gone> {
         match self {
-            Self::Wire(wire) => wire.shutdown().await.map_err(|_| Gone),
+            Self::Wire(wire, _) => wire.shutdown().await.map_err(|_| Gone),
             Self::Stream(_) => Ok(()),
         }
     }
@@ -123,7 +152,7 @@ impl<'a> Client<'a> {
     /// Sends an interim answer (RFC 9110 §15.2).
     pub(crate) async fn interim(self, text: &[u8]) -> Result<(), Gone> {
         match self {
-            Self::Wire(wire) => {
+            Self::Wire(wire, _) => {
                 wire.write_all(text).await.map_err(|_| Gone)?;
                 wire.flush().await.map_err(|_| Gone)
             }
@@ -137,7 +166,7 @@ impl<'a> Client<'a> {
     /// Sends a whole answer of ours: a head, written for HTTP/1.1, and what follows it from `body_at` on.
     pub(crate) async fn send(self, text: &[u8], body_at: usize) -> Result<(), Gone> {
         match self {
-            Self::Wire(wire) => {
+            Self::Wire(wire, _) => {
                 wire.write_all(text).await.map_err(|_| Gone)?;
                 wire.flush().await.map_err(|_| Gone)
             }
@@ -157,8 +186,8 @@ impl<'a> Client<'a> {
     /// (`Connection: close`, or HTTP/1.0) may have closed only its sending half, and gets its answer.
     pub(crate) fn poll_gone(self, cx: &mut Context<'_>, request: &RequestHead) -> Poll<()> {
         match self {
-            Self::Wire(wire) if request.keep_alive() => wire.poll_closed(cx),
-            Self::Wire(_) => Poll::Pending,
+            Self::Wire(wire, _) if request.keep_alive() => wire.poll_closed(cx),
+            Self::Wire(..) => Poll::Pending,
             Self::Stream(stream) => match &mut *stream.sending.borrow_mut() {
                 Some(sending) => sending.poll_reset(cx).map(|_| ()),
                 None => stream.respond.borrow_mut().poll_reset(cx).map(|_| ()),

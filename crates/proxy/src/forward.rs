@@ -5,7 +5,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use connectors_core::{Scheme, TrustRoots};
 use connectors_http1::{BodyError, Framing, ResponseFraming, ResponseHead, Version};
@@ -20,6 +19,7 @@ use crate::inject::{self, Outgoing};
 use crate::mapping::Mapping;
 use crate::observe::Record;
 use crate::reject::Reject;
+use crate::scratch::Lent;
 use crate::upstream::{Answers, Failure};
 use crate::wire::Wire;
 use crate::worker::Worker;
@@ -82,7 +82,7 @@ impl Exchange<'_> {
     /// Sends the request, and the answer back.
     pub(crate) async fn run(&self, record: &mut Record) -> Result<After, Reject> {
         let key = PoolKey { origin: self.outgoing.origin.clone(), trust: self.trust.clone(), reach: self.reach };
-        let mut request = Vec::with_capacity(1024);
+        let mut request: Lent<Vec<u8>> = Lent::new();
         let mut retried = false;
         loop {
             request.clear();
@@ -224,7 +224,8 @@ impl Exchange<'_> {
     ) -> Result<(After, bool), Failure> {
         let mut upload = pin!(upload);
         let mut download = pin!(download);
-        let mut watchdog = pin!(stalled(|| (self.client.moved(), upstream_moved()), self.worker.settings.idle_timeout));
+        let watchdog = self.client.watchdog();
+        watchdog.begin();
         let mut uploading = true;
         poll_fn(|cx| {
             if uploading && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
@@ -244,7 +245,7 @@ impl Exchange<'_> {
             if progress.uploaded.get() && !progress.switched.get() && self.client.poll_gone(cx, self.outgoing.head).is_ready() {
                 return Poll::Ready(Ok((After::Abort, false)));
             }
-            match watchdog.as_mut().poll(cx) {
+            match watchdog.poll(cx, || self.client.moved().wrapping_add(upstream_moved())) {
                 Poll::Ready(()) => Poll::Ready(broken(progress, if uploading { Reject::CallerTimeout } else { Reject::Timeout })),
                 Poll::Pending => Poll::Pending,
             }
@@ -254,7 +255,7 @@ impl Exchange<'_> {
 
     /// Reads the tool's answer and sends it to the caller.
     async fn download(&self, mut answers: Answers<'_>, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
-        let mut head = ResponseHead::new();
+        let mut head: Lent<ResponseHead> = Lent::new();
         let request = self.outgoing.head;
         let mut interims = 0;
         let (framing, mut source) = loop {
@@ -285,7 +286,7 @@ impl Exchange<'_> {
         let keep_alive = request.keep_alive() && !undecided && !refused_early && !self.worker.drain.draining();
         let mut incoming = Incoming { request, head: &head, framing, mapping: self.mapping, keep_alive, via: answers.via(), switch: None };
         incoming.keep_alive &= !incoming.ends_with_connection();
-        let mut out = Vec::with_capacity(1024);
+        let mut out: Lent<Vec<u8>> = Lent::new();
         answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
         progress.answered.set(true);
         let ends = matches!(framing, ResponseFraming::None | ResponseFraming::Length(0));
@@ -354,18 +355,5 @@ fn broken(progress: &Progress, reject: Reject) -> Result<(After, bool), Failure>
     match progress.answered.get() {
         true => Ok((After::Abort, false)),
         false => Err(reject.into()),
-    }
-}
-
-/// Ends when what `moved` tells hasn't changed for `idle`, give or take a quarter. Looks four times in that time instead of setting a timer at every read.
-async fn stalled(moved: impl Fn() -> (u64, u64), idle: Duration) {
-    const LOOKS: u32 = 4;
-    let mut seen = moved();
-    let mut still = 0;
-    while still < LOOKS {
-        tokio::time::sleep(idle / LOOKS).await;
-        let now = moved();
-        still = if now == seen { still + 1 } else { 0 };
-        seen = now;
     }
 }

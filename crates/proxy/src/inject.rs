@@ -1,11 +1,9 @@
 //! The request as the tool gets it: strip, then apply.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretRef};
-use connectors_http1::{Field, Framing, HeadWriter, Line, RequestHead, WriteError};
+use connectors_http1::{Field, Framing, HeadWriter, Line, PreparedField, RequestHead, WriteError};
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
@@ -27,8 +25,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) credential: Option<&'a Credential>,
     /// The caller's own token, which must not go on anywhere.
     pub(crate) token: SecretRef<'a>,
-    /// The caller's address.
-    pub(crate) client: IpAddr,
+    /// The caller's address, in X-Forwarded-For.
+    pub(crate) client: &'a PreparedField,
     /// The proxy's host as the caller wrote it in reverse mode; else `None`, which means the URL's own, whatever Host said.
     pub(crate) client_host: Option<&'a str>,
     /// The scheme that the caller sees.
@@ -66,7 +64,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
         if line.field == Field::Te {
             trailers |= line.value.split(|b| *b == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
         }
-        if stays(outgoing, line.field, line.name(), line.value) {
+        if stays(outgoing, &line) {
             writer.line(&line);
         }
     }
@@ -87,10 +85,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     } else if trailers {
         writer.field("TE", b"trailers")?.field("Connection", b"TE")?;
     }
-    let mut address = String::with_capacity(40);
-    // Writing to a String can't fail.
-    let _ = write!(address, "{}", outgoing.client);
-    writer.field("X-Forwarded-For", address.as_bytes())?;
+    writer.prepared(outgoing.client);
     writer.field("X-Forwarded-Proto", outgoing.client_scheme.as_bytes())?;
     let client_host = outgoing.client_host.unwrap_or(authority);
     if !client_host.is_empty() {
@@ -113,8 +108,9 @@ fn apply(credential: Option<&Credential>, out: &mut Vec<u8>) {
 }
 
 /// Whether a line of the caller's goes on to the tool.
-fn stays(outgoing: &Outgoing<'_>, field: Field, name: &str, value: &[u8]) -> bool {
-    match field {
+fn stays(outgoing: &Outgoing<'_>, line: &Line<'_>) -> bool {
+    let value = line.value;
+    match line.field {
         // Written anew, or meant for this hop only (RFC 9110 §7.6.1).
         Field::Host
         | Field::ContentLength
@@ -137,24 +133,24 @@ fn stays(outgoing: &Outgoing<'_>, field: Field, name: &str, value: &[u8]) -> boo
         Field::Authorization => {
             !holds_token(value, outgoing.token) && !identify::basic_password(value).is_some_and(|password| holds_token(password.expose(), outgoing.token))
         }
-        _ => !outgoing.head.connection_names(name) && !holds_token(value, outgoing.token) && !is_replaced(outgoing.credential, name),
+        _ => !outgoing.head.connection_lists(line) && !holds_token(value, outgoing.token) && !is_replaced(outgoing.credential, line.name_bytes()),
     }
 }
 
 /// Whether a trailer of the caller's goes on to the tool.
 pub(crate) fn trailer_stays(outgoing: &Outgoing<'_>, line: &Line<'_>) -> bool {
-    stays(outgoing, line.field, line.name(), line.value)
+    stays(outgoing, line)
 }
 
 /// Whether a header of that name, or one that a CGI-like server takes for it, is about to be set.
-fn is_replaced(credential: Option<&Credential>, name: &str) -> bool {
-    credential.is_some_and(|credential| credential.headers.iter().any(|header| same_name(header.name(), name)))
+fn is_replaced(credential: Option<&Credential>, name: &[u8]) -> bool {
+    credential.is_some_and(|credential| credential.headers.iter().any(|header| same_name(header.name().as_bytes(), name)))
 }
 
 /// Equal but for case and for what stands between the words: `_` becomes `-` on the way through CGI, WSGI and the like.
-fn same_name(a: &str, b: &str) -> bool {
-    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-    a.len() == b.len() && a.bytes().map(fold).eq(b.bytes().map(fold))
+fn same_name(a: &[u8], b: &[u8]) -> bool {
+    let fold = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    a.len() == b.len() && a.iter().map(fold).eq(b.iter().map(fold))
 }
 
 fn holds_token(value: &[u8], token: SecretRef<'_>) -> bool {
@@ -216,7 +212,7 @@ mod tests {
             at_target,
             credential,
             token,
-            client: "192.0.2.7".parse().unwrap(),
+            client: &PreparedField::new("X-Forwarded-For", b"192.0.2.7").unwrap(),
             client_host: Some("c"),
             client_scheme: "http",
             upgrade: upgrade(&head),

@@ -22,11 +22,13 @@ mod mapping;
 mod observe;
 mod reject;
 mod run;
+mod scratch;
 mod serve;
 mod settings;
 mod target;
 mod trace;
 mod upstream;
+mod watchdog;
 mod wire;
 mod worker;
 

@@ -1,6 +1,5 @@
 //! One request, whatever it came by: [`handle`] reads like the list of what happens to it.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use connectors_core::{
 use connectors_http1::{Framing, RequestHead};
 use connectors_net::Reach;
 
-use crate::client::Client;
+use crate::client::{Client, Peer};
 use crate::forward::{After, Exchange};
 use crate::identify::{self, ProxyCredentials};
 use crate::inject::{self, Outgoing};
@@ -31,8 +30,8 @@ pub(crate) enum Next {
 }
 
 /// Serves one request whose head was read, and keeps its record.
-pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &RequestHead, peer: SocketAddr, tunnel: Option<&Tunnel>) -> Next {
-    let mut record = worker.recorder.begin(peer, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make()));
+pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &RequestHead, peer: &Peer, tunnel: Option<&Tunnel>) -> Next {
+    let mut record = worker.recorder.begin(peer.address, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make()));
     let next = match handle(worker, client, head, peer, tunnel, &mut record).await {
         Ok(next) => next,
         Err(reject) => {
@@ -50,8 +49,8 @@ pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &Requ
 }
 
 /// Answers what is no request, and keeps a record of it.
-pub(crate) async fn unreadable(worker: &Worker, client: Client<'_>, head: &RequestHead, peer: SocketAddr, reject: Reject) -> Next {
-    let mut record = worker.recorder.begin(peer, head, worker.traces.make());
+pub(crate) async fn unreadable(worker: &Worker, client: Client<'_>, head: &RequestHead, peer: &Peer, reject: Reject) -> Next {
+    let mut record = worker.recorder.begin(peer.address, head, worker.traces.make());
     let after = refuse(worker, client, head, reject, false, &mut record).await;
     worker.recorder.finish(&record);
     Next::After(after)
@@ -62,7 +61,7 @@ async fn handle(
     worker: &Rc<Worker>,
     client: Client<'_>,
     head: &RequestHead,
-    peer: SocketAddr,
+    peer: &Peer,
     tunnel: Option<&Tunnel>,
     record: &mut Record,
 ) -> Result<Next, Reject> {
@@ -93,7 +92,7 @@ struct Call<'a> {
     worker: &'a Rc<Worker>,
     client: Client<'a>,
     head: &'a RequestHead,
-    peer: SocketAddr,
+    peer: &'a Peer,
     tls: bool,
 }
 
@@ -200,7 +199,6 @@ impl Call<'_> {
         credential: Option<&'o Credential>,
         at_target: bool,
     ) -> Outgoing<'o> {
-        let client = self.peer.ip().to_canonical();
         Outgoing {
             head: self.head,
             origin,
@@ -209,7 +207,7 @@ impl Call<'_> {
             at_target,
             credential,
             token,
-            client,
+            client: &self.peer.forwarded_for,
             client_host: None,
             client_scheme: self.scheme(),
             upgrade: inject::upgrade(self.head),

@@ -40,6 +40,17 @@ pub(super) const NEEDED: &[Package] = &[
     Package { name: "libc6-dev", probe: Probe::Succeeds(&["test", "-e", "/usr/include/stdlib.h"]) },
 ];
 
+/// What measures, and what is measured beside the proxy.
+pub(super) const MEASURING: &[Package] = &[
+    Package { name: "nginx-light", probe: Probe::Program("nginx") },
+    Package { name: "haproxy", probe: Probe::Program("haproxy") },
+    Package { name: "wrk", probe: Probe::Program("wrk") },
+    Package { name: "nghttp2-client", probe: Probe::Program("h2load") },
+    Package { name: "openssl", probe: Probe::Program("openssl") },
+    Package { name: "valgrind", probe: Probe::Program("valgrind") },
+    Package { name: "strace", probe: Probe::Program("strace") },
+];
+
 /// A Go that can fetch the one that is needed.
 pub(super) const GO: &[Package] = &[Package { name: "golang-go", probe: Probe::Program("go") }];
 

@@ -28,6 +28,8 @@ pub(crate) enum Tool {
     MavenPlugins,
     /// cargo-deny.
     CargoDeny,
+    /// nginx, haproxy, wrk, h2load, valgrind, strace.
+    Measuring,
 }
 
 /// A tool that could not be had, and why.
@@ -39,12 +41,13 @@ pub(crate) struct Missing {
 /// Installs a tool, given the workspace's folder.
 type Install = fn(&Path) -> anyhow::Result<()>;
 
-const ALL: [(Tool, &str, Install); 5] = [
+const ALL: [(Tool, &str, Install); 6] = [
     (Tool::Debian, "programs from Debian", |_| debian::install(debian::NEEDED)),
     (Tool::Python, "Python's packages", python::install),
     (Tool::MavenPlugins, "Maven's plugins", maven::install),
     (Tool::Gitea, "Gitea", gitea::install),
     (Tool::CargoDeny, "cargo-deny", |_| cargo_deny::install()),
+    (Tool::Measuring, "programs for measuring, from Debian", |_| debian::install(debian::MEASURING)),
 ];
 
 /// `cargo xtask tools`: installs everything; `true` if it is all there.

@@ -1,7 +1,6 @@
 //! One HTTP/2 connection of a caller: each stream is a request, and goes the way of all requests.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
@@ -13,10 +12,11 @@ use http::Request;
 
 use super::head::{self, Place};
 use super::{CONNECTION_WINDOW, SEND_BUFFER, STREAM_WINDOW};
-use crate::client::{Client, Stream};
+use crate::client::{Client, Peer, Stream};
 use crate::forward::After;
 use crate::intercept::Tunnel;
 use crate::reject::Reject;
+use crate::scratch::Lent;
 use crate::serve::{self, Next};
 use crate::worker::Worker;
 
@@ -33,7 +33,7 @@ pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What the requests of a connection have in common.
 struct Shared {
     worker: Rc<Worker>,
-    peer: SocketAddr,
+    peer: Peer,
     /// The interception that the connection is inside of.
     tunnel: Option<Tunnel>,
     /// Requests in flight.
@@ -41,7 +41,7 @@ struct Shared {
 }
 
 /// Serves a connection to its end. `read_ahead` begins with the preface.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: connectors_net::Stream, read_ahead: BytesMut, peer: SocketAddr, tunnel: Option<Tunnel>) {
+pub(crate) async fn serve(worker: Rc<Worker>, stream: connectors_net::Stream, read_ahead: BytesMut, peer: Peer, tunnel: Option<Tunnel>) {
     let settings = &worker.settings;
     let max_head = u32::try_from(settings.head.max_bytes).unwrap_or(u32::MAX);
     let mut builder = server::Builder::new();
@@ -81,7 +81,7 @@ async fn requests(shared: &Rc<Shared>, mut connection: Connection<Rewind, Bytes>
                     tokio::task::spawn_local(request_on_stream(shared.clone(), request, respond));
                 }
                 Some(Err(error)) => {
-                    tracing::debug!(client = %shared.peer, %error, "an HTTP/2 connection broke off");
+                    tracing::debug!(client = %shared.peer.address, %error, "an HTTP/2 connection broke off");
                     return;
                 }
                 None => return,
@@ -107,12 +107,12 @@ async fn request_on_stream(shared: Rc<Shared>, request: Request<RecvStream>, res
     let (parts, body) = request.into_parts();
     let ends = body.is_end_stream();
     let place = if shared.tunnel.is_some() { Place::Tunnel } else { Place::Listener };
-    let stream = Stream::new(body, respond);
+    let stream = Stream::new(body, respond, worker.settings.idle_timeout);
     let client = Client::Stream(&stream);
-    let mut head = RequestHead::new();
+    let mut head: Lent<RequestHead> = Lent::new();
     let outcome = match head::read_request(&parts, ends, place, &worker.settings.head, &mut head) {
-        Ok(()) => serve::request(worker, client, &head, shared.peer, shared.tunnel.as_ref()).await,
-        Err(error) => serve::unreadable(worker, client, &head, shared.peer, Reject::from(error)).await,
+        Ok(()) => serve::request(worker, client, &head, &shared.peer, shared.tunnel.as_ref()).await,
+        Err(error) => serve::unreadable(worker, client, &head, &shared.peer, Reject::from(error)).await,
     };
     if let Next::After(After::Abort) = outcome {
         stream.reset();

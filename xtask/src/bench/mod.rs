@@ -1,0 +1,104 @@
+//! `cargo xtask bench`: a race against nginx and haproxy, and counts that don't depend on how busy the machine is.
+
+mod client;
+mod connectors;
+pub(crate) mod counts;
+mod cpus;
+mod figures;
+mod generator;
+mod haproxy;
+mod load;
+mod manifests;
+mod nginx;
+mod picture;
+mod process;
+mod race;
+mod report;
+mod stats;
+mod table;
+mod tool;
+mod tunnel;
+mod usage;
+mod world;
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+use crate::tools::{self, Tool};
+
+/// How the race is run.
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    rounds: u32,
+    seconds: u32,
+    /// Only the loads whose name has this in it.
+    only: Option<String>,
+    /// Whether the documentation is to have the results.
+    write: bool,
+}
+
+/// Runs what the arguments ask for. `true` if everything is as it must be.
+pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<bool> {
+    match *arguments {
+        ["counts"] => count(root, None),
+        ["counts", only] => count(root, Some(only)),
+        ["profile"] => {
+            install(root)?;
+            counts::profile(root)?;
+            Ok(true)
+        }
+        _ => race(root, &options(arguments)?),
+    }
+}
+
+/// A full run writes the documentation, a quick or partial one does not, unless it is told to.
+fn options(arguments: &[&str]) -> anyhow::Result<Options> {
+    let mut options = Options { rounds: 9, seconds: 3, only: None, write: true };
+    let mut write = false;
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
+        match *argument {
+            "--rounds" => options.rounds = value()?.parse().ok().filter(|rounds| *rounds > 0).context("--rounds needs a number from 1")?,
+            "--quick" => (options.rounds, options.seconds, options.write) = (3, 1, false),
+            "--only" => (options.only, options.write) = (Some((*value()?).to_owned()), false),
+            "--write" => write = true,
+            _ => bail!("{argument} is no option of bench; see `cargo xtask help`"),
+        }
+    }
+    options.write |= write;
+    Ok(options)
+}
+
+fn race(root: &Path, options: &Options) -> anyhow::Result<bool> {
+    install(root)?;
+    let loads: Vec<_> = load::LOADS.iter().filter(|load| options.only.as_ref().is_none_or(|only| load.name().contains(only.as_str()))).collect();
+    if loads.is_empty() {
+        bail!("no load has {:?} in its name", options.only.as_deref().unwrap_or_default());
+    }
+    let world = world::World::create(root)?;
+    let rows = race::run(&world, &loads, options.rounds, options.seconds)?;
+    let markdown = report::markdown(&rows, options.rounds, options.seconds);
+    println!("\n{markdown}");
+    if options.write {
+        report::write(root, &rows, &markdown)?;
+    }
+    Ok(rows.iter().filter_map(figures::Figures::of).all(|figures| figures.met() != Some(false)))
+}
+
+fn count(root: &Path, only: Option<&str>) -> anyhow::Result<bool> {
+    install(root)?;
+    let counted = counts::run(root, only)?;
+    if counted.is_empty() {
+        bail!("no count has {:?} in its name", only.unwrap_or_default());
+    }
+    Ok(counted.iter().all(|counted| counted.gate.met(counted.figure)))
+}
+
+fn install(root: &Path) -> anyhow::Result<()> {
+    match tools::install(root, &[Tool::Measuring]).pop() {
+        Some(missing) => Err(missing.why),
+        None => Ok(()),
+    }
+}
