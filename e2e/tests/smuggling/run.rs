@@ -12,7 +12,7 @@ use crate::backends::{Backend, Seen};
 use crate::message::{Attacker, METHODS, Message, join, victim_marker, whose};
 
 /// After this, an exchange hangs: the proxy takes for whole what the tool waits for the rest of.
-const LONGEST: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST: Duration = Duration::from_secs(10);
 
 /// Follows every message, and tells the proxy that no more comes: who only stops sending is taken for gone, and its requests are given up. What a message leaves
 /// unfinished swallows it.
@@ -62,12 +62,17 @@ struct Books {
 
 /// Runs messages against one server. Returns how many of the attacker's requests it saw.
 pub(crate) fn run(backend: &Backend, messages: &[Message]) -> usize {
+    run_by(backend, messages, |proxy, attacker, message| to_the_end(proxy, &join(&[&attacker.fill(&message.template), LAST])))
+}
+
+/// As [`run`], with `send` to get a message to the proxy and to return what comes back.
+pub(crate) fn run_by(backend: &Backend, messages: &[Message], send: impl Fn(SocketAddr, &Attacker, &Message) -> io::Result<Vec<u8>>) -> usize {
     let users = Users::of(&backend.authority());
     let proxy = proxy(&users.folder);
     let attacker = Attacker { token: proxy.token("team/attacker"), tool: backend.authority() };
     let victim = proxy.token("team/victim");
     for message in messages {
-        let answers = to_the_end(proxy.listen(), &join(&[&attacker.fill(message), LAST]));
+        let answers = send(proxy.listen(), &attacker, message);
         let answers = answers.unwrap_or_else(|error| fail(message, &format!("no end of the answers: {error}")));
         if memchr::memmem::find(&answers, b"/v0").is_some() {
             fail(message, &format!("the attacker got {:?}", String::from_utf8_lossy(&answers)));
@@ -143,10 +148,10 @@ impl Books {
         let mut last = None;
         // Some servers refuse a method that they don't know without saying whose request it was, so these are only counted.
         let is_known = |request: &str| METHODS.contains(&request.split(' ').next().unwrap_or_default());
-        let (mut unknown_seen, mut unknown_forwarded, mut unknown_given_up) = (0, 0, 0);
+        let (mut unknown_seen, mut unknown_forwarded, mut unknown_given_up) = (Vec::new(), Vec::new(), Vec::new());
         for seen in &self.seen {
             if !is_known(&seen.line) && !seen.line.contains("smuggled") {
-                unknown_seen += 1;
+                unknown_seen.push(&seen.line);
                 continue;
             }
             let Some(key) = whose(&seen.line) else { return Some((last, format!("the server saw a request of nobody: {seen:?}"))) };
@@ -171,15 +176,16 @@ impl Books {
                 (_, true) => continue,
             };
             if !is_known(&request) {
-                *unknown += 1;
+                unknown.push(request);
                 continue;
             }
             let complete = record["complete"].as_bool() == Some(true);
             column.entry(request).or_default().push(record["bytes_in"].as_u64().filter(|_| complete));
         }
-        if !(unknown_forwarded..=unknown_forwarded + unknown_given_up).contains(&unknown_seen) {
-            let problem =
-                format!("requests of unknown methods: the server saw {unknown_seen}, the proxy forwarded {unknown_forwarded} and gave up {unknown_given_up}");
+        if !(unknown_forwarded.len()..=unknown_forwarded.len() + unknown_given_up.len()).contains(&unknown_seen.len()) {
+            let problem = format!(
+                "requests of unknown methods: the server saw {unknown_seen:?}, the proxy forwarded {unknown_forwarded:?} and gave up {unknown_given_up:?}"
+            );
             return Some((last, problem));
         }
         for message in messages {
