@@ -13,7 +13,6 @@ use crate::run::{is_wanted, run_by};
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A request on stream 1, made of any fields.
-#[derive(Clone)]
 struct Request {
     fields: Fields,
     /// Each a frame.
