@@ -111,6 +111,8 @@ impl<'a> Client<'a> {
     pub(crate) fn source(self, framing: Framing) -> Source<'a> {
         match self {
             Self::Wire(wire, _) => Source::Wire(wire, BodyDecoder::new(framing)),
+            // What a stream brings then is for the protocol that it asks to switch to, and nothing may go to a tool that hasn't agreed.
+            Self::Stream(_) if framing == Framing::None => Source::Nothing,
             Self::Stream(stream) => Source::Stream(Incoming::new(&stream.body, &stream.moved)),
         }
     }
@@ -119,7 +121,7 @@ impl<'a> Client<'a> {
     pub(crate) fn raw_source(self) -> Source<'a> {
         match self {
             Self::Wire(wire, _) => Source::raw(wire),
-            Self::Stream(_) => self.source(Framing::None),
+            Self::Stream(stream) => Source::Stream(Incoming::new(&stream.body, &stream.moved)),
         }
     }
 

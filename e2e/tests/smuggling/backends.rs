@@ -121,7 +121,9 @@ impl Backend {
         let mut seen: Vec<Seen> = log.rsplit_once('\n').map_or(Vec::new(), |(whole, _)| whole.lines().map(seen).collect());
         // gunicorn tells the application nothing of what it can't read.
         let refused = self.process.errors().lines().filter(|line| line.contains("Invalid request")).map(str::to_owned).collect::<Vec<_>>();
-        seen.extend(refused.into_iter().map(|line| Seen { status: 400, authorization: String::new(), body: None, line }));
+        // Of a request line that begins with a method that it doesn't know, it says the method.
+        let line = |line: String| line.split_once("Invalid HTTP method: '").map_or(line.clone(), |(_, method)| method.trim_end_matches('\'').to_owned());
+        seen.extend(refused.into_iter().map(|refused| Seen { status: 400, authorization: String::new(), body: None, line: line(refused) }));
         seen
     }
 }

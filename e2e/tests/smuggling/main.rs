@@ -10,8 +10,10 @@ mod answers;
 mod backends;
 #[path = "../../../crates/http1/tests/cases/mod.rs"]
 mod cases;
+mod frames;
 mod framing;
 mod generate;
+mod h2;
 mod heads;
 mod liar;
 mod message;

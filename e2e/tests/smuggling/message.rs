@@ -31,7 +31,7 @@ pub(crate) struct Attacker {
 pub(crate) const CONNECTOR: &str = "team/attacker";
 
 /// Its address at the proxy.
-const BASE: &str = "/namespaces/team/connectors/attacker";
+pub(crate) const BASE: &str = "/namespaces/team/connectors/attacker";
 
 /// What stands for the token, for [`CONNECTOR`] and token in Basic, and for the tool's address.
 const PLACES: [&str; 3] = ["$TOKEN", "$BASIC", "$TOOL"];
@@ -136,11 +136,11 @@ impl Message {
 }
 
 impl Attacker {
-    /// The message with the credentials in it.
-    pub(crate) fn fill(&self, message: &Message) -> Vec<u8> {
+    /// The template of a message, or a part of it, with the credentials in it.
+    pub(crate) fn fill(&self, template: &[u8]) -> Vec<u8> {
         let basic = STANDARD.encode(format!("{CONNECTOR}:{}", self.token));
         let values = [&self.token, &basic, &self.tool];
-        PLACES.iter().zip(values).fold(message.template.clone(), |bytes, (place, value)| replace(&bytes, place, value))
+        PLACES.iter().zip(values).fold(template.to_vec(), |bytes, (place, value)| replace(&bytes, place, value))
     }
 }
 

@@ -9,10 +9,14 @@ use connectors_e2e::{Connector, Connectors, Folder, basic, basic_class, basic_se
 use serde_json::Value;
 
 use crate::backends::{Backend, Seen};
-use crate::message::{Attacker, Message, victim_marker, whose};
+use crate::message::{Attacker, METHODS, Message, join, victim_marker, whose};
 
 /// After this, an exchange hangs: the proxy takes for whole what the tool waits for the rest of.
-const LONGEST: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST: Duration = Duration::from_secs(10);
+
+/// Follows every message, and tells the proxy that no more comes: who only stops sending is taken for gone, and its requests are given up. What a message leaves
+/// unfinished swallows it.
+const LAST: &[u8] = b"GET / HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n";
 
 /// How long logs may lag behind.
 const LAG: Duration = Duration::from_secs(5);
@@ -58,12 +62,17 @@ struct Books {
 
 /// Runs messages against one server. Returns how many of the attacker's requests it saw.
 pub(crate) fn run(backend: &Backend, messages: &[Message]) -> usize {
+    run_by(backend, messages, |proxy, attacker, message| to_the_end(proxy, &join(&[&attacker.fill(&message.template), LAST])))
+}
+
+/// As [`run`], with `send` to get a message to the proxy and to return what comes back.
+pub(crate) fn run_by(backend: &Backend, messages: &[Message], send: impl Fn(SocketAddr, &Attacker, &Message) -> io::Result<Vec<u8>>) -> usize {
     let users = Users::of(&backend.authority());
     let proxy = proxy(&users.folder);
     let attacker = Attacker { token: proxy.token("team/attacker"), tool: backend.authority() };
     let victim = proxy.token("team/victim");
     for message in messages {
-        let answers = to_the_end(proxy.listen(), &attacker.fill(message));
+        let answers = send(proxy.listen(), &attacker, message);
         let answers = answers.unwrap_or_else(|error| fail(message, &format!("no end of the answers: {error}")));
         if memchr::memmem::find(&answers, b"/v0").is_some() {
             fail(message, &format!("the attacker got {:?}", String::from_utf8_lossy(&answers)));
@@ -92,7 +101,7 @@ fn fail(message: &Message, problem: &str) -> ! {
     panic!("{problem}\n\nafter the message {name}, which SMUGGLING={name} runs alone:\n{shown}\n", name = message.name, shown = message.show());
 }
 
-/// Sends bytes and then nothing more, and reads until the proxy has nothing more either.
+/// Sends bytes, which should say that no more comes, and then nothing more, and reads until the proxy has nothing more either.
 #[expect(clippy::disallowed_methods, reason = "this is a client of the proxy, not the proxy")]
 pub(crate) fn to_the_end(proxy: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(proxy)?;
@@ -111,7 +120,7 @@ pub(crate) fn to_the_end(proxy: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>>
 pub(crate) fn ask_as_victim(proxy: SocketAddr, token: &str, id: usize) -> Result<(), String> {
     let (method, body) = if id.is_multiple_of(2) { ("GET", "") } else { ("POST", "Content-Length: 6\r\n\r\nvictim") };
     let path = format!("/{}", victim_marker(id));
-    let head = format!("{method} /namespaces/team/connectors/victim{path} HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer {token}\r\n");
+    let head = format!("{method} /namespaces/team/connectors/victim{path} HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n");
     let end = if body.is_empty() { "\r\n" } else { body };
     let answer = to_the_end(proxy, format!("{head}{end}").as_bytes()).map_err(|error| format!("the victim got no answer: {error}"))?;
     let answer = String::from_utf8_lossy(&answer);
@@ -137,7 +146,14 @@ impl Books {
     fn problem(&self, messages: &[Message], users: &Users) -> Option<(Option<usize>, String)> {
         let mut accounts: BTreeMap<(char, usize), Account> = BTreeMap::new();
         let mut last = None;
+        // Some servers refuse a method that they don't know without saying whose request it was, so these are only counted.
+        let is_known = |request: &str| METHODS.contains(&request.split(' ').next().unwrap_or_default());
+        let (mut unknown_seen, mut unknown_forwarded, mut unknown_given_up) = (Vec::new(), Vec::new(), Vec::new());
         for seen in &self.seen {
+            if !is_known(&seen.line) && !seen.line.contains("smuggled") {
+                unknown_seen.push(&seen.line);
+                continue;
+            }
             let Some(key) = whose(&seen.line) else { return Some((last, format!("the server saw a request of nobody: {seen:?}"))) };
             last = Some(key.1);
             let wanted = if key.0 == 'a' { &users.attackers } else { &users.victims };
@@ -154,13 +170,23 @@ impl Books {
             let request = format!("{} {}", text("method"), text("path"));
             let Some(key) = whose(text("path")) else { continue };
             let account = accounts.entry(key).or_default();
-            let column = match (text("answered_by"), record["class"].is_null()) {
-                ("tool", _) => &mut account.forwarded,
-                (_, false) => &mut account.given_up,
+            let (column, unknown) = match (text("answered_by"), record["class"].is_null()) {
+                ("tool", _) => (&mut account.forwarded, &mut unknown_forwarded),
+                (_, false) => (&mut account.given_up, &mut unknown_given_up),
                 (_, true) => continue,
             };
+            if !is_known(&request) {
+                unknown.push(request);
+                continue;
+            }
             let complete = record["complete"].as_bool() == Some(true);
             column.entry(request).or_default().push(record["bytes_in"].as_u64().filter(|_| complete));
+        }
+        if !(unknown_forwarded.len()..=unknown_forwarded.len() + unknown_given_up.len()).contains(&unknown_seen.len()) {
+            let problem = format!(
+                "requests of unknown methods: the server saw {unknown_seen:?}, the proxy forwarded {unknown_forwarded:?} and gave up {unknown_given_up:?}"
+            );
+            return Some((last, problem));
         }
         for message in messages {
             let victim = accounts.get(&('v', message.id));

@@ -22,9 +22,11 @@ const server = http.createServer({ insecureHTTPParser: strictness === 'lenient' 
     response.end(seen);
   });
 });
-// What is no request counts as one: nothing that the proxy sends is anything else.
+// What is no request counts as one: nothing that the proxy sends is anything else. What comes behind it on the connection is not read.
+const refused = new WeakSet();
 server.on('clientError', (error, socket) => {
-  if (error.rawPacket) {
+  if (error.rawPacket && !refused.has(socket)) {
+    refused.add(socket);
     const lines = error.rawPacket.toString('latin1').split(/\r?\n/);
     write(400, authorization(lines), '-', lines[0].replace(/[^ -~]/g, '?'));
   }
