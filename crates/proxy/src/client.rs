@@ -138,14 +138,6 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Whether something was read ahead of the caller's that isn't used.
-    pub(crate) fn has_input(self) -> bool {
-        match self {
-            Self::Wire(wire, _) => !wire.with_input(<[u8]>::is_empty),
-            Self::Stream(_) => false,
-        }
-    }
-
     /// Says that nothing more comes, while the caller may go on sending. A stream has said so by itself.
     pub(crate) async fn close_sending(self) -> Result<(), Gone> {
         match self {

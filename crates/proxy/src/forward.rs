@@ -14,7 +14,7 @@ use crate::answer::{self, Coding, Incoming, Switch};
 use crate::body::{self, Onward, RelayError, Sending, Sink, Source, relay};
 use crate::client::{Client, Gone};
 use crate::http2::client::Place;
-use crate::http2::head as http2_head;
+use crate::http2::{head as http2_head, websocket};
 use crate::inject::{self, Outgoing};
 use crate::mapping::Mapping;
 use crate::observe::Record;
@@ -117,18 +117,25 @@ impl Exchange<'_> {
                 if let Some(place) = known.place() {
                     return Ok(Upstream::Stream(place));
                 }
-                let dialled = self.dial(Alpn::Http2).await.inspect_err(|_| known.dialing_failed())?;
-                known.prefers_http1.set(dialled.protocol == Protocol::Http1);
-                return match dialled.protocol {
-                    Protocol::Http1 => Ok(Upstream::Wire { wire: Wire::new(dialled.stream), reused: false }),
-                    Protocol::Http2 => match known.begin(dialled.stream, &self.worker.settings).await {
-                        Ok(place) => Ok(Upstream::Stream(place)),
-                        Err(error) => Err(Reject::NoAnswer(io::Error::other(error))),
-                    },
-                };
+                // Whoever had the turn before may have learnt that the tool prefers HTTP/1.1.
+                if !known.prefers_http1.get() {
+                    let dialled = self.dial(Alpn::Http2).await.inspect_err(|_| known.dialing_failed())?;
+                    known.prefers_http1.set(dialled.protocol == Protocol::Http1);
+                    return match dialled.protocol {
+                        Protocol::Http1 => Ok(Upstream::Wire { wire: Wire::new(dialled.stream), reused: false }),
+                        Protocol::Http2 => match known.begin(dialled.stream, &self.worker.settings).await {
+                            Ok(place) => Ok(Upstream::Stream(place)),
+                            Err(error) => Err(Reject::NoAnswer(io::Error::other(error))),
+                        },
+                    };
+                }
             }
         }
-        if !retried && let Some(wire) = self.pooled(key) {
+        // An upgrade can't be repeated if a connection from the pool turns out to be dead.
+        if !retried
+            && self.outgoing.upgrade.is_none()
+            && let Some(wire) = self.pooled(key)
+        {
             return Ok(Upstream::Wire { wire, reused: true });
         }
         Ok(Upstream::Wire { wire: Wire::new(self.dial(Alpn::Http1).await?.stream), reused: false })
@@ -279,11 +286,14 @@ impl Exchange<'_> {
                 return Ok((After::Abort, false));
             }
         };
+        if self.client.is_http2() && self.outgoing.upgrade.is_some() && (200..300).contains(&head.status()) {
+            // On a stream this would say that the caller's protocol is spoken from now on (RFC 8441 §5).
+            return Err(Reject::BadAnswer("the tool did not switch protocols", head.status().to_string()).into());
+        }
         record.answered_by_tool(head.status());
-        // A caller that was never asked for its body may or may not send it; what a caller sent ahead for another protocol is no request.
+        // A caller that was never asked for its body may or may not send it; what a caller sends ahead for another protocol is no request.
         let undecided = request.expects_continue() && !progress.continued.get() && !progress.uploaded.get();
-        let refused_early = self.outgoing.upgrade.is_some() && self.client.has_input();
-        let keep_alive = request.keep_alive() && !undecided && !refused_early && !self.worker.drain.draining();
+        let keep_alive = request.keep_alive() && !undecided && !inject::may_send_ahead(request) && !self.worker.drain.draining();
         let mut incoming = Incoming { request, head: &head, framing, mapping: self.mapping, keep_alive, via: answers.via(), switch: None };
         incoming.keep_alive &= !incoming.ends_with_connection();
         let mut out: Lent<Vec<u8>> = Lent::new();
@@ -321,8 +331,12 @@ impl Exchange<'_> {
     /// Each direction ends by itself, so that a side that has nothing more to say may still listen.
     async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
         let asked = self.outgoing.upgrade.ok_or_else(|| Reject::BadAnswer("the tool switched protocols without being asked", String::new()))?;
-        if !head.upgrade().is_some_and(|chosen| chosen.eq_ignore_ascii_case(asked)) {
+        let one = head.values("Upgrade").count() == 1;
+        if !one || !head.upgrade().is_some_and(|chosen| chosen.eq_ignore_ascii_case(asked)) {
             return Err(Reject::BadAnswer("the tool switched to another protocol than it was asked to", String::new()).into());
+        }
+        if self.client.is_http2() && !websocket::proves(self.outgoing.head, head) {
+            return Err(Reject::BadAnswer("the tool's WebSocket handshake is not right", String::new()).into());
         }
         record.answered_by_tool(head.status());
         let switch = Some(if self.client.is_http2() { Switch::Stream } else { Switch::Connection(asked) });

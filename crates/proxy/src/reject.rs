@@ -28,6 +28,8 @@ pub(crate) enum Reject {
     ConnectOverHttp2,
     /// What came by HTTP/2 can't be read as a request.
     Malformed(&'static str),
+    /// An extended CONNECT (RFC 8441) for another protocol than WebSocket.
+    UnknownProtocol,
     /// What came inside a CONNECT isn't TLS.
     ConnectPlain,
     /// No CA to intercept with.
@@ -109,6 +111,7 @@ impl From<TranslateError> for Reject {
     fn from(error: TranslateError) -> Self {
         match error {
             TranslateError::Malformed(why) => Self::Malformed(why),
+            TranslateError::UnknownProtocol => Self::UnknownProtocol,
             TranslateError::Head(error) => Self::Head(error),
             TranslateError::Write(error) => Self::Unwritable(error),
         }
@@ -137,6 +140,8 @@ impl Reject {
             ),
             Self::ConnectOverHttp2 => refusal(405, "ConnectNotAllowed", "CONNECT is answered over HTTP/1.1 only, where every proxy client can send it".into()),
             Self::Malformed(why) => refusal(400, "BadRequest", format!("the request is malformed: {why} (RFC 9113 §8.2.2, §8.3.1)")),
+            // As RFC 9220 §3 advises for HTTP/3.
+            Self::UnknownProtocol => refusal(501, "NotImplemented", "of extended CONNECT, only websocket is known here (RFC 8441)".into()),
             Self::ConnectPlain => refusal(400, "TLSRequired", "only TLS is accepted inside a CONNECT".into()),
             Self::NoAuthority(detail) => with_detail(503, "InterceptionUnavailable", "CONNECT can't be answered now", detail),
             Self::Unauthorized(error) => {

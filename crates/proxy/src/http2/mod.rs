@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod head;
 pub(crate) mod server;
+pub(crate) mod websocket;
 
 /// How much a sender may send on one stream before its receiver has taken any. A round trip of 5 ms then allows 50 MB/s.
 const STREAM_WINDOW: u32 = 256 * 1024;
