@@ -4,8 +4,10 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
@@ -48,6 +50,22 @@ impl Stream {
             Kind::Server(stream) => stream.get_ref().1.alpn_protocol(),
             Kind::Client(stream) => stream.get_ref().1.alpn_protocol(),
         })
+    }
+
+    /// Whether dropping the connection resets it, instead of ending it as if all had been said. What was written and hasn't got through is lost then.
+    ///
+    /// # Errors
+    /// The socket is no more.
+    pub fn set_resets(&self, resets: bool) -> io::Result<()> {
+        SockRef::from(self.tcp()).set_linger(resets.then_some(Duration::ZERO))
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &self.0 {
+            Kind::Plain(stream) => stream,
+            Kind::Server(stream) => stream.get_ref().0.stream.tcp(),
+            Kind::Client(stream) => stream.get_ref().0,
+        }
     }
 
     /// The socket itself, where no TLS is in the way of its bytes.

@@ -146,6 +146,14 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Has the caller see that an answer has broken off that only ends with its connection, however that comes about; `false` when it has come to its end.
+    /// A stream tells by itself.
+    pub(crate) fn set_breakable(self, breakable: bool) {
+        if let Self::Wire(wire, _) = self {
+            wire.set_resets(breakable);
+        }
+    }
+
     /// Sends an interim answer (RFC 9110 §15.2).
     pub(crate) async fn interim(self, text: &[u8]) -> Result<(), Gone> {
         match self {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use connectors_core::{Scheme, TrustRoots};
@@ -17,7 +18,7 @@ use crate::http2::client::Place;
 use crate::http2::{head as http2_head, websocket};
 use crate::inject::{self, Outgoing};
 use crate::mapping::Mapping;
-use crate::observe::Record;
+use crate::observe::{Moved, Record};
 use crate::reject::Reject;
 use crate::scratch::Lent;
 use crate::upstream::{Answers, Failure};
@@ -66,10 +67,8 @@ enum Upstream {
 struct Progress {
     /// The request has been sent whole.
     uploaded: Cell<bool>,
-    /// Bytes of the request's body that were read from the caller.
-    body_in: Cell<u64>,
-    /// Bytes of the answer's body.
-    body_out: Cell<u64>,
+    /// Bytes of the two bodies.
+    moved: Rc<Moved>,
     /// The answer's head was sent, or begun, so no other answer can be.
     answered: Cell<bool>,
     /// The tool asked for the body that the caller holds back.
@@ -87,13 +86,12 @@ impl Exchange<'_> {
         loop {
             request.clear();
             inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
-            let progress = Progress::default();
+            let progress = Progress { moved: record.moved(), ..Progress::default() };
             let upstream = self.upstream(&key, retried).await?;
             let outcome = match upstream {
                 Upstream::Wire { wire, reused } => self.over_wire(&key, wire, reused, &mut request, &progress, record).await,
                 Upstream::Stream(place) => self.over_stream(&place, &request, &progress, record).await,
             };
-            record.bytes(progress.body_in.get(), progress.body_out.get());
             match outcome {
                 // The rest of the request's body can't be told from a next request.
                 Ok(After::KeepAlive) if !progress.uploaded.get() => return Ok(After::Close),
@@ -174,11 +172,11 @@ impl Exchange<'_> {
         let framing = self.outgoing.head.framing();
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let untouched = wire.moved();
-        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.body_in, pipes: &self.worker.pipes };
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
         let upload = async {
             let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(&wire, coding), onward, request).await;
             // Not one byte could be written, so nothing of the request is used up, whatever it is.
-            let unsent = reused && wire.moved() == untouched && progress.body_in.get() == 0;
+            let unsent = reused && wire.moved() == untouched && progress.moved.body_in.get() == 0;
             if unsent && matches!(sent, Err(RelayError::To)) { Err(Failure::Stale) } else { Ok(sent) }
         };
         let download = self.download(Answers::Wire { wire: &wire, repeatable: reused && self.is_repeatable() }, progress, record);
@@ -209,12 +207,12 @@ impl Exchange<'_> {
         drop(sender);
         let moved = Cell::new(0);
         let sending: Sending = RefCell::new(Some(sending));
-        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.body_in, pipes: &self.worker.pipes };
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
         let upload = async {
             let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moved)) };
             Ok(relay(&mut self.client.source(framing), &mut sink, onward, &mut Vec::new()).await)
         };
-        let unused = || progress.body_in.get() == 0;
+        let unused = || progress.moved.body_in.get() == 0;
         let answers = Answers::Stream { response, place, moved: &moved, repeatable: place.reused && self.is_repeatable(), unused: &unused };
         let download = self.download(answers, progress, record);
         let (after, _) = self.both_ways(upload, download, progress, || moved.get()).await?;
@@ -301,8 +299,15 @@ impl Exchange<'_> {
         progress.answered.set(true);
         let ends = matches!(framing, ResponseFraming::None | ResponseFraming::Length(0));
         let Ok(mut sink) = self.client.answer(&mut out, incoming.coding(), ends) else { return Ok((After::Abort, false)) };
-        let onward = Onward { keeps: &answer::trailer_stays, bytes: &progress.body_out, pipes: &self.worker.pipes };
-        let after = match relay(&mut source, &mut sink, onward, &mut out).await {
+        let onward = Onward { keeps: &answer::trailer_stays, bytes: &progress.moved.body_out, pipes: &self.worker.pipes };
+        if incoming.ends_with_connection() {
+            self.client.set_breakable(true);
+        }
+        let relayed = relay(&mut source, &mut sink, onward, &mut out).await;
+        if incoming.ends_with_connection() && relayed.is_ok() {
+            self.client.set_breakable(false);
+        }
+        let after = match relayed {
             Ok(()) if incoming.keep_alive => After::KeepAlive,
             Ok(()) => After::Close,
             Err(_) => After::Abort,
@@ -347,13 +352,13 @@ impl Exchange<'_> {
         progress.answered.set(true);
         progress.switched.set(true);
         let up = async {
-            let onward = Onward { keeps: &|_| false, bytes: &progress.body_in, pipes: &self.worker.pipes };
+            let onward = Onward { keeps: &|_| false, bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
             relay(&mut self.client.raw_source(), &mut Sink::Wire(wire, Coding::Plain), onward, &mut Vec::new()).await?;
             wire.shutdown().await.map_err(|_| RelayError::To)
         };
         let Ok(mut sink) = self.client.answer(&mut out, Coding::Plain, false) else { return Ok((After::Abort, false)) };
         let down = async {
-            let onward = Onward { keeps: &|_| false, bytes: &progress.body_out, pipes: &self.worker.pipes };
+            let onward = Onward { keeps: &|_| false, bytes: &progress.moved.body_out, pipes: &self.worker.pipes };
             relay(&mut Source::raw(wire), &mut sink, onward, &mut out).await?;
             self.client.close_sending().await.map_err(|_| RelayError::To)
         };

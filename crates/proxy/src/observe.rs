@@ -2,6 +2,7 @@
 //!
 //! Each core has a [`Recorder`]; what the cores have counted and written comes together in the one [`Observer`].
 
+use std::cell::Cell;
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
@@ -91,10 +92,18 @@ pub(crate) struct Record {
     reason: Option<&'static str>,
     detail: Option<String>,
     complete: bool,
-    bytes_in: u64,
-    bytes_out: u64,
+    moved: Rc<Moved>,
     auth: Option<Duration>,
     ttfb: Option<Duration>,
+}
+
+/// Bytes of bodies. Counted while they move, so that a record of what is cut off has them too.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    /// Of the request's, read from the caller.
+    pub(crate) body_in: Cell<u64>,
+    /// Of the answer's, read from the tool.
+    pub(crate) body_out: Cell<u64>,
 }
 
 /// Which Connector it was.
@@ -128,8 +137,7 @@ impl Record {
             reason: None,
             detail: None,
             complete: true,
-            bytes_in: 0,
-            bytes_out: 0,
+            moved: Rc::default(),
             auth: None,
             ttfb: None,
         }
@@ -196,9 +204,9 @@ impl Record {
         self.complete = false;
     }
 
-    pub(crate) fn bytes(&mut self, body_in: u64, body_out: u64) {
-        self.bytes_in = body_in;
-        self.bytes_out = body_out;
+    /// Where the bytes of bodies are counted.
+    pub(crate) fn moved(&self) -> Rc<Moved> {
+        self.moved.clone()
     }
 
     fn method(&self) -> &str {
@@ -330,8 +338,8 @@ impl Recorder {
             total: now.saturating_duration_since(record.started),
             ttfb: record.ttfb,
             auth: record.auth,
-            bytes_in: record.bytes_in,
-            bytes_out: record.bytes_out,
+            bytes_in: record.moved.body_in.get(),
+            bytes_out: record.moved.body_out.get(),
         });
         if let Some(reason) = record.reason {
             self.rejections.get_or_create(&Reason { reason }).inc();

@@ -36,9 +36,9 @@ pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &Requ
         None => Next::After(After::Abort),
         Some(Ok(next)) => next,
         Some(Err(reject)) => {
-            // What is left of a body, or what was meant for the inside of a tunnel, would be read as the next request.
-            let stays =
-                head.keep_alive() && head.framing() == Framing::None && head.method() != "CONNECT" && !reject.ends_connection() && !worker.drain.draining();
+            // What is left of a body, or what was meant for the inside of a tunnel or for another protocol, would be read as the next request.
+            let ahead = head.framing() != Framing::None || head.method() == "CONNECT" || inject::may_send_ahead(head);
+            let stays = head.keep_alive() && !ahead && !reject.ends_connection() && !worker.drain.draining();
             Next::After(refuse(worker, client, head, reject, stays, &mut record).await)
         }
     };

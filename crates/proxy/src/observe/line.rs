@@ -46,9 +46,9 @@ pub(super) fn write(record: &Record, now: Instant, clock: &Clock, out: &mut Vec<
     out.extend_from_slice(br#","detail":"#);
     optional(record.detail.as_deref(), out);
     out.extend_from_slice(if record.complete { br#","complete":true,"bytes_in":"# } else { br#","complete":false,"bytes_in":"# });
-    integer(record.bytes_in, out);
+    integer(record.moved.body_in.get(), out);
     out.extend_from_slice(br#","bytes_out":"#);
-    integer(record.bytes_out, out);
+    integer(record.moved.body_out.get(), out);
     out.extend_from_slice(br#","auth_ms":"#);
     optional_milliseconds(record.auth, out);
     out.extend_from_slice(br#","ttfb_ms":"#);
@@ -267,8 +267,8 @@ mod tests {
             reason: record.reason,
             detail: record.detail.as_deref(),
             complete: record.complete,
-            bytes_in: record.bytes_in,
-            bytes_out: record.bytes_out,
+            bytes_in: record.moved.body_in.get(),
+            bytes_out: record.moved.body_out.get(),
             auth_ms: record.auth.map(milliseconds),
             ttfb_ms: record.ttfb.map(milliseconds),
             total_ms: milliseconds(total),
@@ -308,7 +308,8 @@ mod tests {
         record.aim(Mode::Forward, "tool.example:8080", "/org/repo.git");
         record.called_by(&caller("system:serviceaccount:team:builder", Some("pod-1")));
         record.named(&ConnectorRef::parse("team/git").unwrap());
-        record.bytes(u64::MAX, 10);
+        record.moved.body_in.set(u64::MAX);
+        record.moved.body_out.set(10);
         record.auth = Some(Duration::from_nanos(499));
         record.answered_by_tool(200);
         record.ttfb = Some(Duration::from_nanos(1_234_567_500));
