@@ -11,6 +11,9 @@
 
 mod answer;
 mod forward;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identify;
 mod inject;
 mod intercept;
