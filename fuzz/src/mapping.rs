@@ -41,8 +41,9 @@ fn check_location(place: &Place<'_>, value: &[u8]) {
     let latin: String = mapped.iter().map(|byte| char::from(*byte)).collect();
     for text in [latin, String::from_utf8_lossy(&mapped).into_owned()] {
         let Ok(url) = request.join(&text) else { continue };
-        // What means the tool leads back to it.
+        // What meant the tool, and was changed, leads back to it.
         if let (Ok(at_tool), Ok(value)) = (&at_tool, std::str::from_utf8(value))
+            && *mapped != *value.as_bytes()
             && let Ok(meant) = at_tool.join(value)
             && meant.origin() == at_tool.origin()
         {

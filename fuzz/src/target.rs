@@ -55,20 +55,29 @@ fn check_reverse(head: &RequestHead, connector: &ConnectorRef, path: &RequestPat
     let (namespace, name) = (connector.namespace(), connector.name());
     let host = head.values("Host").next().unwrap_or_default();
     assert_eq!(authority.as_bytes(), host);
-    let host = authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
-    let by_host = ["svc", "svc.cluster.local", "localhost"].iter().any(|domain| host.trim_end_matches('.') == format!("c-{name}.{namespace}.{domain}"));
+    let by_host = by_host(authority.split(':').next().unwrap_or_default());
     if prefix.is_empty() {
-        assert!(by_host, "{host} does not name {connector}");
+        assert_eq!(by_host.as_ref(), Some(connector));
         assert_eq!(text(path), head.target());
     } else {
         assert_eq!(prefix, format!("/namespaces/{namespace}/connectors/{name}"));
-        assert!(by_host || !host.starts_with("c-") || !host.contains(".svc"), "{host} names another Connector than {connector}");
+        assert!(by_host.is_none_or(|by_host| by_host == *connector), "{authority} names another Connector than {connector}");
         let below = head.target().strip_prefix(prefix).expect("the target begins with the prefix");
         let root = if below.starts_with('/') { "" } else { "/" };
         assert_eq!(text(path), format!("{root}{below}"));
     }
     check_path(path);
     paths::assert_stays_under(prefix, head.target().split('?').next().unwrap_or_default());
+}
+
+/// The Connector that a host names.
+fn by_host(host: &str) -> Option<ConnectorRef> {
+    let host = host.to_ascii_lowercase();
+    let labels: Vec<&str> = host.strip_suffix('.').unwrap_or(&host).split('.').collect();
+    match labels[..] {
+        [name, namespace, "svc" | "localhost"] | [name, namespace, "svc", "cluster", "local"] => ConnectorRef::new(namespace, name.strip_prefix("c-")?).ok(),
+        _ => None,
+    }
 }
 
 fn check_forward(head: &RequestHead, origin: &Origin, path: &RequestPath<'_>) {

@@ -12,8 +12,7 @@ use crate::command;
 /// What makes a program a fuzzer: LLVM's pass that counts which branches are taken and compares operands, after the inlining.
 /// `fuzzing` is what cargo-fuzz sets too.
 const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
-    -Ccodegen-units=1";
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
 
 /// Longer inputs only find again what shorter ones find, slower. The limits of heads and bodies are beyond it, so seeds test those.
 const MAX_INPUT_BYTES: usize = 4096;
