@@ -13,6 +13,9 @@ pub struct RequestPath<'a> {
 /// Why a path is refused with 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
+    /// A `?` in what can only be a path.
+    #[error("the path must not carry a query ('?')")]
+    Query,
     /// Doesn't begin with `/`.
     #[error("the path must begin with '/'")]
     Relative,
@@ -82,7 +85,10 @@ impl PathPrefix {
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let trimmed = text.trim_end_matches('/');
         if !trimmed.is_empty() {
-            RequestPath::parse(trimmed)?;
+            let path = RequestPath::parse(trimmed)?;
+            if path.query.is_some() {
+                return Err(PathError::Query);
+            }
         }
         Ok(Self(trimmed.into()))
     }
@@ -305,6 +311,12 @@ mod tests {
         assert!(!contains("/team/a", "/team"));
         assert!(!contains("/team/a", "/team%2Fa"));
         assert!(!contains("/team", "/Team"));
+    }
+
+    #[test]
+    fn a_prefix_has_no_query() {
+        assert_eq!(PathPrefix::parse("/a?b/../c"), Err(PathError::Query));
+        assert_eq!(PathPrefix::parse("/a?"), Err(PathError::Query));
     }
 
     #[test]

@@ -14,6 +14,9 @@ mod body;
 mod client;
 mod connection;
 mod forward;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http2;
 mod identify;
 mod inject;

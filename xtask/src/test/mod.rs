@@ -5,12 +5,12 @@ mod report;
 mod runner;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use report::{Outcome, Report};
 
 use crate::tools::{self, Missing, Tool};
-use crate::{command, tidy};
+use crate::{command, fuzz, tidy};
 
 /// What a suite can't do without, for those that need more than the rest of their kind.
 const NEEDS: &[(&str, &[Tool])] = &[
@@ -19,6 +19,12 @@ const NEEDS: &[(&str, &[Tool])] = &[
     ("e2e: smuggling", &[Tool::Debian, Tool::Python]),
     ("e2e: servers", &[Tool::Debian, Tool::Gitea]),
 ];
+
+/// The name of the step that fuzzes.
+const FUZZ: &str = "fuzzing";
+
+/// How long each fuzz target runs: long enough to see that it works and that no change broke it at once. `cargo xtask fuzz` runs longer.
+const FUZZED_FOR: Duration = Duration::from_secs(10);
 
 /// Runs everything, or the suites whose name has `filter` in it. `true` if nothing failed, and, in CI, nothing was left out.
 pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
@@ -53,7 +59,7 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
     let suites: Vec<_> = suites.into_iter().filter(|suite| wanted(&suite.name)).collect();
 
     step("tools");
-    let names = suites.iter().map(|suite| suite.name.as_str()).chain(wanted("licences").then_some("licences"));
+    let names = suites.iter().map(|suite| suite.name.as_str()).chain(["licences", FUZZ].into_iter().filter(|name| wanted(name)));
     let needed: Vec<Tool> = names.flat_map(needs).copied().collect();
     let missing = tools::install(root, &needed);
 
@@ -69,11 +75,15 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
         step("examples in documentation");
         report.add(runner::run(&cargo::documentation(root)));
     }
+    if wanted(FUZZ) {
+        step(FUZZ);
+        report.add(unless_missing(FUZZ, &missing, || fuzz_all(root)));
+    }
     Ok(report.print())
 }
 
 fn needs(name: &str) -> &'static [Tool] {
-    let rest: &[Tool] = if name.starts_with("e2e") { &[Tool::Debian] } else { &[] };
+    let rest: &[Tool] = if name.starts_with("e2e") || name == FUZZ { &[Tool::Debian] } else { &[] };
     NEEDS.iter().find(|(own, _)| *own == name).map_or(rest, |(_, tools)| tools)
 }
 
@@ -91,6 +101,20 @@ fn check_one(name: &str, check: &dyn Fn() -> anyhow::Result<()>) -> Outcome {
         Ok(()) => Outcome::new(name, 1, 0, began.elapsed()),
         Err(error) => Outcome::failed(name, began.elapsed(), &error),
     }
+}
+
+/// A short run of every fuzz target. The seeds are a suite like others: `fuzz: seeds`.
+fn fuzz_all(root: &Path) -> Outcome {
+    let began = Instant::now();
+    let fuzzers = match fuzz::build(root) {
+        Ok(fuzzers) => fuzzers,
+        Err(error) => return Outcome::failed(FUZZ, began.elapsed(), &error),
+    };
+    let failures: Vec<_> = fuzzers.targets().filter_map(|target| fuzzers.fuzz(target, FUZZED_FOR).err()).collect();
+    let passed = fuzzers.targets().count() - failures.len();
+    let mut outcome = Outcome::new(FUZZ, passed as u32, 0, began.elapsed());
+    failures.iter().for_each(|error| outcome.add_failure(format!("{error:#}")));
+    outcome
 }
 
 /// Licences, sources and duplicates. Not the advisories: their database is not in a package registry.

@@ -37,6 +37,8 @@ pub(super) const NEEDED: &[Package] = &[
     Package { name: "maven", probe: Probe::Program("mvn") },
     Package { name: "default-jre-headless", probe: Probe::Program("keytool") },
     Package { name: "gcc", probe: Probe::Program("gcc") },
+    // For libFuzzer.
+    Package { name: "g++", probe: Probe::Program("g++") },
     Package { name: "libc6-dev", probe: Probe::Succeeds(&["test", "-e", "/usr/include/stdlib.h"]) },
 ];
 

@@ -18,7 +18,7 @@ use anyhow::Context as _;
 /// Something that a test suite can't do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
-    /// git, nginx, Apache httpd, fcgiwrap, openssl, curl, wget, Node.js with npm, Maven, Python.
+    /// git, nginx, Apache httpd, fcgiwrap, openssl, curl, wget, Node.js with npm, Maven, Python, compilers of C and C++.
     Debian,
     /// Gitea.
     Gitea,
