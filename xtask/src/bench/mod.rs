@@ -43,11 +43,8 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<bool> {
     match *arguments {
         ["counts"] => count(root, None),
         ["counts", only] => count(root, Some(only)),
-        ["profile"] => {
-            install(root)?;
-            counts::profile(root)?;
-            Ok(true)
-        }
+        ["profile"] => profile(root, counts::FEW),
+        ["profile", "many"] => profile(root, counts::MANY),
         _ => race(root, &options(arguments)?),
     }
 }
@@ -94,6 +91,12 @@ fn count(root: &Path, only: Option<&str>) -> anyhow::Result<bool> {
         bail!("no count has {:?} in its name", only.unwrap_or_default());
     }
     Ok(counted.iter().all(|counted| counted.gate.met(counted.figure)))
+}
+
+fn profile(root: &Path, connectors: usize) -> anyhow::Result<bool> {
+    install(root)?;
+    counts::profile(root, connectors)?;
+    Ok(true)
 }
 
 fn install(root: &Path) -> anyhow::Result<()> {

@@ -16,8 +16,10 @@ use instructions::Runs;
 use super::table::{Table, number};
 use super::world::{Served, World};
 
-const FEW: usize = 10;
-const MANY: usize = 10_000;
+/// Connectors in the folder, where their number does not matter.
+pub(crate) const FEW: usize = 10;
+/// And where it does.
+pub(crate) const MANY: usize = 10_000;
 
 /// A gate, and what was counted.
 pub(crate) struct Counted {
@@ -37,11 +39,11 @@ pub(crate) fn run(root: &Path, only: Option<&str>) -> anyhow::Result<Vec<Counted
     Ok(counted)
 }
 
-/// Prints where the instructions go.
-pub(crate) fn profile(root: &Path) -> anyhow::Result<()> {
+/// Prints where the instructions of a request go, with so many Connectors.
+pub(crate) fn profile(root: &Path, connectors: usize) -> anyhow::Result<()> {
     let world = World::create(root)?;
-    let served = world.serve(FEW)?;
-    let runs = Runs::make(&world, &served, FEW)?;
+    let served = world.serve(connectors)?;
+    let runs = Runs::make(&world, &served, connectors)?;
     println!("{} instructions a request\n\n{}", number(runs.per_request()?), profile::print(&runs)?);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Where the instructions of a request go, by function: callgrind_annotate on both runs, and the difference.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::super::table::{Table, number};
@@ -30,13 +30,15 @@ fn difference(runs: &Runs, inclusive: &str) -> anyhow::Result<Vec<(String, f64)>
     Ok(functions)
 }
 
-fn functions(file: &Path, inclusive: &str) -> anyhow::Result<HashMap<String, f64>> {
-    let mut annotate = Command::new("callgrind_annotate");
-    annotate.args(["--threshold=100", "--auto=no", &format!("--inclusive={inclusive}")]).arg(file);
+fn functions(threads: &[PathBuf], inclusive: &str) -> anyhow::Result<HashMap<String, f64>> {
     let mut functions = HashMap::new();
-    for (name, instructions) in command::output(&mut annotate)?.lines().filter_map(function) {
-        // The same function may come several times, once for each file whose lines were inlined.
-        *functions.entry(name).or_insert(0.0) += instructions;
+    for thread in threads {
+        let mut annotate = Command::new("callgrind_annotate");
+        annotate.args(["--threshold=100", "--auto=no", &format!("--inclusive={inclusive}")]).arg(thread);
+        for (name, instructions) in command::output(&mut annotate)?.lines().filter_map(function) {
+            // The same function may come several times, once for each file whose lines were inlined.
+            *functions.entry(name).or_insert(0.0) += instructions;
+        }
     }
     Ok(functions)
 }
