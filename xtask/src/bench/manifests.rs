@@ -167,7 +167,8 @@ stringData: {{username: {name}, password: {password}}}
 
 fn ca_secret(connector: usize, pem: &str) -> String {
     let (name, namespace) = (name(connector), namespace(connector));
-    let mut yaml = format!("---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}-ca, namespace: {namespace}}}\ntype: Opaque\nstringData:\n  ca.crt: |\n");
+    let mut yaml =
+        format!("---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}-ca, namespace: {namespace}}}\ntype: Opaque\nstringData:\n  ca.crt: |\n");
     for line in pem.lines() {
         let _ = writeln!(yaml, "    {line}");
     }

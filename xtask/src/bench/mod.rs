@@ -105,3 +105,26 @@ fn install(root: &Path) -> anyhow::Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_run_is_written_unasked() {
+        let parsed = |arguments: &[&str]| options(arguments).map(|options| (options.rounds, options.seconds, options.only, options.write)).unwrap();
+        assert_eq!(parsed(&[]), (9, 3, None, true));
+        assert_eq!(parsed(&["--rounds", "11"]), (11, 3, None, true));
+        assert_eq!(parsed(&["--quick"]), (3, 1, None, false));
+        assert_eq!(parsed(&["--quick", "--rounds", "5"]), (5, 1, None, false));
+        assert_eq!(parsed(&["--write", "--only", "64 B"]), (9, 3, Some("64 B".into()), true));
+    }
+
+    #[test]
+    fn what_is_no_option_is_named() {
+        let error = |arguments: &[&str]| options(arguments).unwrap_err().to_string();
+        assert_eq!(error(&["--rounds"]), "--rounds needs a value");
+        assert_eq!(error(&["--rounds", "0"]), "--rounds needs a number from 1");
+        assert!(error(&["--fast"]).starts_with("--fast is no option"));
+    }
+}

@@ -39,8 +39,9 @@ impl Nginx {
 fn configuration(world: &World, served: &Served, count: usize, plain: SocketAddr, tls: SocketAddr, h2: SocketAddr) -> String {
     let tool = &world.tool;
     let mut maps = String::new();
-    let _ = writeln!(maps, "    map $http_authorization $caller {{\n        default \"\";\n        \"Bearer {}\" {};\n    }}", served.token, manifests::ACCOUNT);
-    let each = |value: &dyn Fn(usize) -> String| (0..count).map(|connector| value(connector)).collect::<String>();
+    let _ =
+        writeln!(maps, "    map $http_authorization $caller {{\n        default \"\";\n        \"Bearer {}\" {};\n    }}", served.token, manifests::ACCOUNT);
+    let each = |value: &dyn Fn(usize) -> String| (0..count).map(value).collect::<String>();
     let host = |connector| manifests::host(connector);
     let table = |source: &str, name: &str, rows: String| format!("    map {source} {name} {{\n        default \"\";\n{rows}    }}\n");
     maps += &table("$http_host", "$connector", {
@@ -52,7 +53,9 @@ fn configuration(world: &World, served: &Served, count: usize, plain: SocketAddr
         each(&|connector| format!("        \"{} {}\" \"{}\";\n", manifests::ACCOUNT, manifests::reference(connector), manifests::credential(connector)))
     });
     maps += &table("$connector", "$upstream", {
-        each(&|connector| format!("        {} {};\n", manifests::reference(connector), if connector == manifests::TLS { "https://tls" } else { "http://plain" }))
+        each(&|connector| {
+            format!("        {} {};\n", manifests::reference(connector), if connector == manifests::TLS { "https://tls" } else { "http://plain" })
+        })
     });
     maps += &table("$connector", "$tool", {
         each(&|connector| format!("        {} {};\n", manifests::reference(connector), if connector == manifests::TLS { tool.tls } else { tool.plain }))

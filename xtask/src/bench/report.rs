@@ -7,10 +7,10 @@ use anyhow::Context as _;
 
 use super::cpus::Cpus;
 use super::figures::{Figures, Race};
+use super::picture;
 use super::race::Row;
 use super::stats::Spread;
 use super::table::{Table, number};
-use super::picture;
 use crate::command;
 
 /// The documentation with the tables, and the picture beside it.

@@ -112,11 +112,8 @@ fn configuration(folder: &Path, identity: &Path, plain: SocketAddr, tls: SocketA
         )
     };
     let only = |connector: usize| format!("if ($http_authorization != \"{}\") {{ return 403; }}", manifests::credential(connector));
-    let servers = [
-        server(plain.to_string(), only(manifests::PLAIN)),
-        server(format!("{tls} ssl"), only(manifests::TLS)),
-        server(open.to_string(), String::new()),
-    ];
+    let servers =
+        [server(plain.to_string(), only(manifests::PLAIN)), server(format!("{tls} ssl"), only(manifests::TLS)), server(open.to_string(), String::new())];
     format!(
         "daemon off;
 master_process off;
@@ -154,7 +151,23 @@ fn certificates(folder: &Path) -> anyhow::Result<PathBuf> {
     openssl(&[&["req", "-x509", "-days", "2", "-subj", "/CN=CA of a measurement", "-keyout", "ca.key", "-out", "ca.crt"], &key[..]].concat())?;
     openssl(&[&["req", "-subj", "/CN=127.0.0.1", "-keyout", "tool.key", "-out", "tool.csr"], &key[..]].concat())?;
     std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n")?;
-    openssl(&["x509", "-req", "-days", "2", "-in", "tool.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-out", "tool.crt"])?;
+    openssl(&[
+        "x509",
+        "-req",
+        "-days",
+        "2",
+        "-in",
+        "tool.csr",
+        "-CA",
+        "ca.crt",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-extfile",
+        "names",
+        "-out",
+        "tool.crt",
+    ])?;
     let identity = folder.join("tool.pem");
     std::fs::write(&identity, [std::fs::read(folder.join("tool.crt"))?, std::fs::read(folder.join("tool.key"))?].concat())?;
     Ok(identity)

@@ -1,6 +1,6 @@
 //! Where the instructions of a request go, by function: callgrind_annotate on both runs, and the difference.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -16,6 +16,22 @@ pub(super) fn print(runs: &Runs) -> anyhow::Result<String> {
     let own = table("a function itself", &difference(runs, "no")?);
     let inclusive = table("a function with what it calls", &difference(runs, "yes")?);
     Ok(format!("{own}\n{inclusive}"))
+}
+
+/// A table of the system calls a request with one connection, and with 16.
+pub(super) fn print_system_calls(one: &BTreeMap<String, f64>, sixteen: &BTreeMap<String, f64>) -> String {
+    let mut table = Table::new(["system calls a request", "1 connection", "16 connections"]);
+    let of = |calls: &BTreeMap<String, f64>, name: &str| calls.get(name).copied().unwrap_or(0.0);
+    let mut names: Vec<&String> = one.keys().chain(sixteen.keys()).collect();
+    names.sort_by(|a, b| of(sixteen, b).total_cmp(&of(sixteen, a)).then_with(|| a.cmp(b)));
+    names.dedup();
+    for name in names {
+        // What only starting and stopping need comes to nothing.
+        if of(one, name) >= 0.01 || of(sixteen, name) >= 0.01 {
+            table.row([name.clone(), number(of(one, name)), number(of(sixteen, name))]);
+        }
+    }
+    table.markdown()
 }
 
 /// Instructions a request by function, the most first.
