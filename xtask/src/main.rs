@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask tidy`, `cargo xtask tools`, `cargo xtask test`, `cargo xtask fuzz`.
+//! The project's own commands: `cargo xtask tidy`, `cargo xtask tools`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask fuzz`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people: what it does is what it prints")]
 
 mod bench;
@@ -16,6 +16,15 @@ const HELP: &str = "\
 cargo xtask tidy            What no compiler checks: crate edges, file sizes, links, leftovers
 cargo xtask tools           Install and build what the tests with real tools need
 cargo xtask test [FILTER]   Everything: format, lints, licences, and every test, or the suites whose name has FILTER in it
+cargo xtask bench           A race against nginx and haproxy, written into docs/performance.md: 9 rounds, an hour or less
+    --rounds N              So many rounds
+    --quick                 3 short rounds, not written
+    --only TEXT             Only the loads with TEXT in their name, not written
+    --write                 Written even so
+cargo xtask bench counts [FILTER]
+                            What a request, a connection and 10,000 Connectors cost, counted: fails where it is more than it must be
+cargo xtask bench profile [many]
+                            Where the instructions and system calls of a request go, with 10 Connectors or 10,000
 cargo xtask fuzz [TARGET] [--seconds N] [--keep]
                             Fuzz one target or all, N seconds each [default: 60]; --keep copies what covers more to fuzz/seeds
 

@@ -73,7 +73,7 @@ pub fn proxy_credentials(head: &RequestHead) -> Result<(Vec<ConnectorRef>, Secre
 /// # Errors
 /// Everything that the error says in any form.
 pub fn reverse_token(head: &RequestHead) -> Result<SecretValue, String> {
-    identify::reverse_token(head).map_err(|error| shown(&error))
+    identify::reverse_token(head).map(|token| SecretValue::new(token.lend().expose())).map_err(|error| shown(&error))
 }
 
 /// A tool and the proxy's address of it.

@@ -43,11 +43,8 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<bool> {
     match *arguments {
         ["counts"] => count(root, None),
         ["counts", only] => count(root, Some(only)),
-        ["profile"] => {
-            install(root)?;
-            counts::profile(root)?;
-            Ok(true)
-        }
+        ["profile"] => profile(root, counts::FEW),
+        ["profile", "many"] => profile(root, counts::MANY),
         _ => race(root, &options(arguments)?),
     }
 }
@@ -96,9 +93,38 @@ fn count(root: &Path, only: Option<&str>) -> anyhow::Result<bool> {
     Ok(counted.iter().all(|counted| counted.gate.met(counted.figure)))
 }
 
+fn profile(root: &Path, connectors: usize) -> anyhow::Result<bool> {
+    install(root)?;
+    counts::profile(root, connectors)?;
+    Ok(true)
+}
+
 fn install(root: &Path) -> anyhow::Result<()> {
     match tools::install(root, &[Tool::Measuring]).pop() {
         Some(missing) => Err(missing.why),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_run_is_written_unasked() {
+        let parsed = |arguments: &[&str]| options(arguments).map(|options| (options.rounds, options.seconds, options.only, options.write)).unwrap();
+        assert_eq!(parsed(&[]), (9, 3, None, true));
+        assert_eq!(parsed(&["--rounds", "11"]), (11, 3, None, true));
+        assert_eq!(parsed(&["--quick"]), (3, 1, None, false));
+        assert_eq!(parsed(&["--quick", "--rounds", "5"]), (5, 1, None, false));
+        assert_eq!(parsed(&["--write", "--only", "64 B"]), (9, 3, Some("64 B".into()), true));
+    }
+
+    #[test]
+    fn what_is_no_option_is_named() {
+        let error = |arguments: &[&str]| options(arguments).unwrap_err().to_string();
+        assert_eq!(error(&["--rounds"]), "--rounds needs a value");
+        assert_eq!(error(&["--rounds", "0"]), "--rounds needs a number from 1");
+        assert!(error(&["--fast"]).starts_with("--fast is no option"));
     }
 }

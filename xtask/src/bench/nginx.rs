@@ -41,7 +41,7 @@ fn configuration(world: &World, served: &Served, count: usize, plain: SocketAddr
     let mut maps = String::new();
     let _ =
         writeln!(maps, "    map $http_authorization $caller {{\n        default \"\";\n        \"Bearer {}\" {};\n    }}", served.token, manifests::ACCOUNT);
-    let each = |value: &dyn Fn(usize) -> String| (0..count).map(|connector| value(connector)).collect::<String>();
+    let each = |value: &dyn Fn(usize) -> String| (0..count).map(value).collect::<String>();
     let host = |connector| manifests::host(connector);
     let table = |source: &str, name: &str, rows: String| format!("    map {source} {name} {{\n        default \"\";\n{rows}    }}\n");
     maps += &table("$http_host", "$connector", {

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use report::{Outcome, Report};
 
+use crate::bench::counts::Counted;
 use crate::tools::{self, Missing, Tool};
-use crate::{command, fuzz, tidy};
+use crate::{bench, command, fuzz, tidy};
 
 /// What a suite can't do without, for those that need more than the rest of their kind.
 const NEEDS: &[(&str, &[Tool])] = &[
     ("licences", &[Tool::CargoDeny]),
+    ("counts", &[Tool::Measuring]),
     ("e2e: http_clients", &[Tool::Debian, Tool::Gitea, Tool::Python, Tool::MavenPlugins]),
     ("e2e: smuggling", &[Tool::Debian, Tool::Python]),
     ("e2e: servers", &[Tool::Debian, Tool::Gitea]),
@@ -59,7 +61,8 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
     let suites: Vec<_> = suites.into_iter().filter(|suite| wanted(&suite.name)).collect();
 
     step("tools");
-    let names = suites.iter().map(|suite| suite.name.as_str()).chain(["licences", FUZZ].into_iter().filter(|name| wanted(name)));
+    let others = ["licences", FUZZ, "counts"].into_iter().filter(|name| wanted(name));
+    let names = suites.iter().map(|suite| suite.name.as_str()).chain(others);
     let needed: Vec<Tool> = names.flat_map(needs).copied().collect();
     let missing = tools::install(root, &needed);
 
@@ -79,7 +82,25 @@ pub(crate) fn run(root: &Path, filter: Option<&str>) -> anyhow::Result<bool> {
         step(FUZZ);
         report.add(unless_missing(FUZZ, &missing, || fuzz_all(root)));
     }
+    if wanted("counts") {
+        step("counts");
+        report.add(unless_missing("counts", &missing, || counts(root)));
+    }
     Ok(report.print())
+}
+
+/// What a request costs, counted: fails where it costs more than it did, and says how many figures are not yet what they must be.
+fn counts(root: &Path) -> Outcome {
+    let began = Instant::now();
+    let counted = match bench::counts::run(root, None) {
+        Ok(counted) => counted,
+        Err(error) => return Outcome::failed("counts", began.elapsed(), &error),
+    };
+    let number = |wanted: &dyn Fn(&Counted) -> bool| u32::try_from(counted.iter().filter(|counted| wanted(counted)).count()).unwrap_or(u32::MAX);
+    let worse = number(&|counted| !counted.gate.held(counted.figure));
+    let missed = number(&|counted| !counted.gate.met(counted.figure));
+    let all = number(&|_| true);
+    Outcome::new("counts", all - worse, worse, began.elapsed()).remarked(format!("{missed} of {all} not yet what they must be: cargo xtask bench counts"))
 }
 
 fn needs(name: &str) -> &'static [Tool] {

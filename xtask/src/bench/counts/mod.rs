@@ -16,8 +16,10 @@ use instructions::Runs;
 use super::table::{Table, number};
 use super::world::{Served, World};
 
-const FEW: usize = 10;
-const MANY: usize = 10_000;
+/// Connectors in the folder, where their number does not matter.
+pub(crate) const FEW: usize = 10;
+/// And where it does.
+pub(crate) const MANY: usize = 10_000;
 
 /// A gate, and what was counted.
 pub(crate) struct Counted {
@@ -37,12 +39,15 @@ pub(crate) fn run(root: &Path, only: Option<&str>) -> anyhow::Result<Vec<Counted
     Ok(counted)
 }
 
-/// Prints where the instructions go.
-pub(crate) fn profile(root: &Path) -> anyhow::Result<()> {
+/// Prints where the instructions and the system calls of a request go, with so many Connectors.
+pub(crate) fn profile(root: &Path, connectors: usize) -> anyhow::Result<()> {
     let world = World::create(root)?;
-    let served = world.serve(FEW)?;
-    let runs = Runs::make(&world, &served, FEW)?;
+    let served = world.serve(connectors)?;
+    let runs = Runs::make(&world, &served, connectors)?;
     println!("{} instructions a request\n\n{}", number(runs.per_request()?), profile::print(&runs)?);
+    let calls = [1, 16].map(|connections| system_calls::per_request(&world, &served, connectors, connections));
+    let [one, sixteen] = calls;
+    println!("{}", profile::print_system_calls(&one?, &sixteen?));
     Ok(())
 }
 
@@ -64,8 +69,8 @@ impl Counter {
                 let (world, served) = self.many()?;
                 Ok(Runs::make(world, served, MANY)?.per_request()? / few)
             }
-            Count::SystemCalls16 => self.few().and_then(|(world, served)| system_calls::per_request(world, served, FEW, 16)),
-            Count::SystemCalls1 => self.few().and_then(|(world, served)| system_calls::per_request(world, served, FEW, 1)),
+            Count::SystemCalls16 => self.system_calls(16),
+            Count::SystemCalls1 => self.system_calls(1),
             Count::IdleMemory => self.few().and_then(|(world, served)| idle::memory(world, served, FEW)),
             Count::Start => self.many().and_then(|(world, served)| many::start(world, served)),
             Count::SecretChanged => self.many().and_then(|(world, served)| many::change(world, served)),
@@ -80,6 +85,11 @@ impl Counter {
         let instructions = Runs::make(world, served, FEW)?.per_request()?;
         self.instructions = Some(instructions);
         Ok(instructions)
+    }
+
+    fn system_calls(&mut self, connections: usize) -> anyhow::Result<f64> {
+        let (world, served) = self.few()?;
+        Ok(system_calls::per_request(world, served, FEW, connections)?.get(system_calls::TOTAL).copied().unwrap_or(f64::NAN))
     }
 
     fn few(&mut self) -> anyhow::Result<(&World, &Served)> {

@@ -1,7 +1,7 @@
 //! Where the instructions of a request go, by function: callgrind_annotate on both runs, and the difference.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::super::table::{Table, number};
@@ -18,6 +18,22 @@ pub(super) fn print(runs: &Runs) -> anyhow::Result<String> {
     Ok(format!("{own}\n{inclusive}"))
 }
 
+/// A table of the system calls a request with one connection, and with 16.
+pub(super) fn print_system_calls(one: &BTreeMap<String, f64>, sixteen: &BTreeMap<String, f64>) -> String {
+    let mut table = Table::new(["system calls a request", "1 connection", "16 connections"]);
+    let of = |calls: &BTreeMap<String, f64>, name: &str| calls.get(name).copied().unwrap_or(0.0);
+    let mut names: Vec<&String> = one.keys().chain(sixteen.keys()).collect();
+    names.sort_by(|a, b| of(sixteen, b).total_cmp(&of(sixteen, a)).then_with(|| a.cmp(b)));
+    names.dedup();
+    for name in names {
+        // What only starting and stopping need comes to nothing.
+        if of(one, name) >= 0.01 || of(sixteen, name) >= 0.01 {
+            table.row([name.clone(), number(of(one, name)), number(of(sixteen, name))]);
+        }
+    }
+    table.markdown()
+}
+
 /// Instructions a request by function, the most first.
 fn difference(runs: &Runs, inclusive: &str) -> anyhow::Result<Vec<(String, f64)>> {
     let short = functions(&runs.short, inclusive)?;
@@ -30,13 +46,15 @@ fn difference(runs: &Runs, inclusive: &str) -> anyhow::Result<Vec<(String, f64)>
     Ok(functions)
 }
 
-fn functions(file: &Path, inclusive: &str) -> anyhow::Result<HashMap<String, f64>> {
-    let mut annotate = Command::new("callgrind_annotate");
-    annotate.args(["--threshold=100", "--auto=no", &format!("--inclusive={inclusive}")]).arg(file);
+fn functions(threads: &[PathBuf], inclusive: &str) -> anyhow::Result<HashMap<String, f64>> {
     let mut functions = HashMap::new();
-    for (name, instructions) in command::output(&mut annotate)?.lines().filter_map(function) {
-        // The same function may come several times, once for each file whose lines were inlined.
-        *functions.entry(name).or_insert(0.0) += instructions;
+    for thread in threads {
+        let mut annotate = Command::new("callgrind_annotate");
+        annotate.args(["--threshold=100", "--auto=no", &format!("--inclusive={inclusive}")]).arg(thread);
+        for (name, instructions) in command::output(&mut annotate)?.lines().filter_map(function) {
+            // The same function may come several times, once for each file whose lines were inlined.
+            *functions.entry(name).or_insert(0.0) += instructions;
+        }
     }
     Ok(functions)
 }
