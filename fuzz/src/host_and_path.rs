@@ -16,7 +16,7 @@ pub fn check(data: &[u8]) {
     check_prefix(path, prefix);
     check_address(host, path, prefix);
     if let Some(origin) = origin {
-        check_address(&origin.authority(), path, prefix);
+        check_address(origin.authority(), path, prefix);
     }
 }
 
@@ -39,7 +39,7 @@ fn check_host(text: &str) -> Option<Origin> {
         let origin = Origin::new(scheme, host.clone(), port);
         let address = Address::parse(&origin.to_string()).expect("an origin is an address");
         assert_eq!((address.origin(), address.prefix().as_str()), (&origin, ""));
-        let (again, port) = Host::parse_with_port(&origin.authority()).expect("an authority is a host and maybe a port");
+        let (again, port) = Host::parse_with_port(origin.authority()).expect("an authority is a host and maybe a port");
         assert_eq!(Origin::new(scheme, again, port), origin);
         // What another reader of URLs sees, unless it refuses it.
         if let Ok(url) = Url::parse(&origin.to_string()) {
