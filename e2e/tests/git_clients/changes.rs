@@ -24,9 +24,10 @@ fn p21_a_revoked_permission_stops_the_next_fetch() {
         world.folder.remove("grant.yaml");
         let refused = wait_at_most(IN_FORCE, || Some(client.run_in("work", "git", ["fetch"])).filter(|ran| !ran.status.success()));
         let refused = refused.unwrap_or_else(|| panic!("{mode:?}: fetches without permission"));
-        refused.says(&mode.received_status(403)).says(&mode.received_field("X-Connectors-Error", "Forbidden"));
+        // By CONNECT itself or inside of it, as it comes.
+        refused.says(" 403").says(": Forbidden");
         let pushed = |seen: &SeenRequest| seen.uri.contains("git-receive-pack");
-        client.run_in("work", "git", ["push", "origin", "HEAD:other"]).fails().says(&mode.received_status(403));
+        client.run_in("work", "git", ["push", "origin", "HEAD:other"]).fails().says(" 403");
         assert_eq!(world.tool.seen().into_iter().find(pushed), None, "{mode:?}");
 
         let theirs = commit_at_server(&repository);

@@ -20,7 +20,7 @@ impl Mode {
     /// What git's trace shows of an answer's status line. Inside an interception git speaks HTTP/2.
     pub(crate) fn received_status(self, status: u16) -> String {
         let version = if matches!(self, Self::Intercepted) { "2" } else { "1.1" };
-        format!("Recv header: HTTP/{version} {status} ")
+        format!("Recv header: HTTP/{version} {status}")
     }
 
     /// What git's trace shows of an answer's field. HTTP/2 has names in lower case only (RFC 9113 §8.2.1).
