@@ -215,8 +215,12 @@ impl Exchange<'_> {
         let unused = || progress.moved.body_in.get() == 0;
         let answers = Answers::Stream { response, place, moved: &moved, repeatable: place.reused && self.is_repeatable(), unused: &unused };
         let download = self.download(answers, progress, record);
-        let (after, _) = self.both_ways(upload, download, progress, || moved.get()).await?;
-        Ok(after)
+        let outcome = self.both_ways(upload, download, progress, || moved.get()).await;
+        if matches!(&outcome, Err(Failure::Reject(reject)) if matches!(**reject, Reject::Timeout)) {
+            // The connection may be what is silent, and the next request would wait as long.
+            place.give_up();
+        }
+        outcome.map(|(after, _)| after)
     }
 
     /// Runs both directions until the answer is through. Also says whether the tool's connection can be used again.

@@ -121,8 +121,9 @@ async fn read(wire: &Wire, repeatable: bool, limits: &HeadLimits, head: &mut Res
 
 /// What a broken stream means. `unused`: nothing of the request's body is used up.
 fn failure(error: h2::Error, place: &Place, repeatable: bool, unused: bool) -> Failure {
-    // RFC 9113 §8.7: the tool has done nothing with the request.
-    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    // The tool has done nothing with the request (RFC 9113 §8.7): it says so of this one, or that it goes after an earlier one. Those before that one get no such
+    // error, but that of the connection when it ends.
+    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM) || error.is_go_away() && error.is_remote();
     if !error.is_reset() {
         place.give_up();
     }
