@@ -144,8 +144,9 @@ async fn request_on_stream(shared: Rc<Shared>, request: Request<RecvStream>, res
         Ok(()) => serve::request(worker, client, &head, &shared.peer, shared.tunnel.as_ref()).await,
         Err(error) => serve::unreadable(worker, client, &head, &shared.peer, Reject::from(error)).await,
     };
-    if let Next::After(After::Abort) = outcome {
-        stream.reset();
+    match outcome {
+        Next::After(After::Abort) => stream.reset(),
+        _ => stream.linger().await,
     }
 }
 
