@@ -68,21 +68,15 @@ impl Stream {
         self.respond.borrow_mut().send_reset(Reason::INTERNAL_ERROR);
     }
 
-    /// After an answer that is whole, takes in the rest of a short body that is still on its way. Without it a reset would follow the answer, which says that
-    /// nothing is wrong, but makes some clients forget the answer (RFC 9113 §8.1).
+    /// After an answer that is whole, takes in the rest of a body that is still on its way, for a while. Without it a reset would follow the answer at once. It says
+    /// that nothing is wrong (RFC 9113 §8.1), but clients that are still sending then may not get to read the answer; curl is one.
     pub(crate) async fn linger(&self) {
-        const LONGEST: Duration = Duration::from_secs(1);
-        const MOST_BYTES: usize = 64 * 1024;
+        const LONGEST: Duration = Duration::from_secs(2);
         if self.body.borrow().is_end_stream() {
             return;
         }
         let rest = async {
-            let mut taken = 0;
             while let Some(Ok(data)) = poll_fn(|cx| self.body.borrow_mut().poll_data(cx)).await {
-                taken += data.len();
-                if taken > MOST_BYTES {
-                    return;
-                }
                 // Fails only if more is released than came.
                 let _ = self.body.borrow_mut().flow_control().release_capacity(data.len());
             }

@@ -523,7 +523,7 @@ fn an_early_answer_gets_through_while_the_request_still_comes() {
 }
 
 #[test]
-fn a_short_body_that_comes_after_its_answer_gets_no_reset() {
+fn a_body_that_comes_after_its_answer_gets_no_reset_for_a_while() {
     let proxy = Proxy::build().start();
     let client = Http2Client::connect(proxy.address());
     for trailers in [&[][..], &[("x-sum", "1")]] {
@@ -533,17 +533,15 @@ fn a_short_body_that_comes_after_its_answer_gets_no_reset() {
         exchange.write(pattern(10_000)).unwrap();
         exchange.finish(trailers);
     }
-    // One that is longer than it said is still an error, and one that is long isn't waited for.
+    // One that is longer than it said is still an error, and one that takes its time isn't waited for.
     let mut exchange = client.begin("POST", "http://c-git.team.svc/", &[("content-length", "5")], false);
     assert_eq!(exchange.head().unwrap().status, 401);
     exchange.write("sixsix").unwrap();
     assert_eq!(exchange.wait_reset(), Reason::PROTOCOL_ERROR);
     let mut exchange = client.begin("POST", "http://c-git.team.svc/", &[], false);
     assert_eq!(exchange.head().unwrap().status, 401);
-    let began = std::time::Instant::now();
-    exchange.write_what_fits(pattern(200_000));
+    exchange.write(pattern(1_000_000)).unwrap();
     assert_eq!(exchange.wait_reset(), Reason::NO_ERROR);
-    assert!(began.elapsed() < std::time::Duration::from_secs(5));
     assert_eq!(client.get("http://c-git.team.svc/", &[]).0.status, 401);
 }
 
