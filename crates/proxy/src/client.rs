@@ -68,6 +68,23 @@ impl Stream {
         self.respond.borrow_mut().send_reset(Reason::INTERNAL_ERROR);
     }
 
+    /// After an answer that is whole, takes in the rest of a body that is still on its way, for a while. Without it a reset would follow the answer at once. It says
+    /// that nothing is wrong (RFC 9113 §8.1), but clients that are still sending then may not get to read the answer; curl is one.
+    pub(crate) async fn linger(&self) {
+        const LONGEST: Duration = Duration::from_secs(2);
+        if self.body.borrow().is_end_stream() {
+            return;
+        }
+        let rest = async {
+            while let Some(Ok(data)) = poll_fn(|cx| self.body.borrow_mut().poll_data(cx)).await {
+                // Fails only if more is released than came.
+                let _ = self.body.borrow_mut().flow_control().release_capacity(data.len());
+            }
+        };
+        // Whether the caller ended or the time was up makes no difference.
+        let _ = tokio::time::timeout(LONGEST, rest).await;
+    }
+
     fn answer(&self, text: &[u8], ends: bool) -> Result<Sink<'_>, Gone> {
         let response = head::response(text).map_err(|_| Gone)?;
         let sending = self.respond.borrow_mut().send_response(response, ends).map_err(|_| Gone)?;

@@ -43,6 +43,10 @@ pub(crate) struct Exchange<'a> {
 /// Far more than any tool sends; a tool that sends them without end would keep the exchange going for ever.
 const MAX_INTERIMS: u32 = 64;
 
+/// Connections of HTTP/2 that a tool may leave under one request, which it then hasn't touched. Some leave each after a thousand requests, and under load one
+/// request can be unlucky more than once.
+const MAX_LEFT: u32 = 4;
+
 /// What becomes of the caller's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
@@ -83,6 +87,7 @@ impl Exchange<'_> {
         let key = PoolKey { origin: self.outgoing.origin.clone(), trust: self.trust.clone(), reach: self.reach };
         let mut request: Lent<Vec<u8>> = Lent::new();
         let mut retried = false;
+        let mut left = 0;
         loop {
             request.clear();
             inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
@@ -97,7 +102,8 @@ impl Exchange<'_> {
                 Ok(After::KeepAlive) if !progress.uploaded.get() => return Ok(After::Close),
                 Ok(after) => return Ok(after),
                 Err(Failure::Stale) if !retried => retried = true,
-                Err(Failure::Stale) => return Err(Reject::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
+                Err(Failure::Leaving) if left < MAX_LEFT => left += 1,
+                Err(Failure::Stale | Failure::Leaving) => return Err(Reject::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
                 Err(Failure::Reject(reject)) => return Err(*reject),
             }
         }
@@ -197,12 +203,12 @@ impl Exchange<'_> {
             // Whatever it is, nothing was sent.
             Err(_) => {
                 place.give_up();
-                return Err(Failure::Stale);
+                return Err(Failure::Leaving);
             }
         };
         let Ok((response, sending)) = sender.send_request(request, ends) else {
             place.give_up();
-            return Err(Failure::Stale);
+            return Err(Failure::Leaving);
         };
         drop(sender);
         let moved = Cell::new(0);
@@ -215,8 +221,12 @@ impl Exchange<'_> {
         let unused = || progress.moved.body_in.get() == 0;
         let answers = Answers::Stream { response, place, moved: &moved, repeatable: place.reused && self.is_repeatable(), unused: &unused };
         let download = self.download(answers, progress, record);
-        let (after, _) = self.both_ways(upload, download, progress, || moved.get()).await?;
-        Ok(after)
+        let outcome = self.both_ways(upload, download, progress, || moved.get()).await;
+        if matches!(&outcome, Err(Failure::Reject(reject)) if matches!(**reject, Reject::Timeout)) {
+            // The connection may be what is silent, and the next request would wait as long.
+            place.give_up();
+        }
+        outcome.map(|(after, _)| after)
     }
 
     /// Runs both directions until the answer is through. Also says whether the tool's connection can be used again.

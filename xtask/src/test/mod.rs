@@ -18,6 +18,8 @@ const NEEDS: &[(&str, &[Tool])] = &[
     ("licences", &[Tool::CargoDeny]),
     ("counts", &[Tool::Measuring]),
     ("e2e: http_clients", &[Tool::Debian, Tool::Gitea, Tool::Python, Tool::MavenPlugins]),
+    ("e2e: h2spec", &[Tool::Debian, Tool::H2spec]),
+    ("e2e: http2_clients", &[Tool::Debian, Tool::Python]),
     ("e2e: smuggling", &[Tool::Debian, Tool::Python]),
     ("e2e: servers", &[Tool::Debian, Tool::Gitea]),
 ];

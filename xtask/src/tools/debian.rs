@@ -31,6 +31,7 @@ pub(super) const NEEDED: &[Package] = &[
     Package { name: "openssl", probe: Probe::Program("openssl") },
     Package { name: "curl", probe: Probe::Program("curl") },
     Package { name: "wget", probe: Probe::Program("wget") },
+    Package { name: "nghttp2-client", probe: Probe::Program("h2load") },
     Package { name: "python3-venv", probe: Probe::Succeeds(&["python3", "-c", "import venv, ensurepip"]) },
     Package { name: "nodejs", probe: Probe::Program("node") },
     Package { name: "npm", probe: Probe::Program("npm") },

@@ -31,8 +31,9 @@ const MAX_ACTIVE: usize = 2 * MAX_STREAMS as usize;
 const MAX_REMEMBERED: usize = 4 * MAX_STREAMS as usize;
 /// Streams that a caller may open and reset before we have seen them; more and the connection ends (CVE-2023-44487).
 const MAX_RESET_UNSEEN: usize = 32;
-/// Streams that we may have to reset for a caller's errors; more and the connection ends (CVE-2025-8671).
-const MAX_ERRORS: usize = 256;
+/// Streams that we may have to reset for a caller's errors while a connection lives; more and it ends (CVE-2025-8671). Streams beyond [`MAX_STREAMS`] count as
+/// such, and a caller may open many before it has read our settings.
+const MAX_ERRORS: usize = 1024;
 
 /// The first bytes of every HTTP/2 connection (RFC 9113 §3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -143,8 +144,9 @@ async fn request_on_stream(shared: Rc<Shared>, request: Request<RecvStream>, res
         Ok(()) => serve::request(worker, client, &head, &shared.peer, shared.tunnel.as_ref()).await,
         Err(error) => serve::unreadable(worker, client, &head, &shared.peer, Reject::from(error)).await,
     };
-    if let Next::After(After::Abort) = outcome {
-        stream.reset();
+    match outcome {
+        Next::After(After::Abort) => stream.reset(),
+        _ => stream.linger().await,
     }
 }
 

@@ -512,16 +512,37 @@ fn an_early_answer_gets_through_while_the_request_still_comes() {
     });
     for proxy in [tls_proxy(&tool.url(), &ca), proxy(&old.url())] {
         let client = Http2Client::connect(proxy.address());
-        for _ in 0..3 {
-            let mut exchange = begin(&client, "PUT", "/", &[], false);
-            let _ = exchange.write(pattern(1000));
-            assert_eq!(exchange.head().unwrap().status, 413);
-            let body = exchange.rest();
-            assert_eq!((body.text().as_str(), body.error.is_none()), ("big", true));
-            // The rest isn't wanted, which is no error (RFC 9113 §8.1).
-            assert_eq!(exchange.wait_reset(), Reason::NO_ERROR);
-        }
+        let mut exchange = begin(&client, "PUT", "/", &[], false);
+        let _ = exchange.write(pattern(1000));
+        assert_eq!(exchange.head().unwrap().status, 413);
+        let body = exchange.rest();
+        assert_eq!((body.text().as_str(), body.error.is_none()), ("big", true));
+        // The rest isn't wanted, which is no error (RFC 9113 §8.1).
+        assert_eq!(exchange.wait_reset(), Reason::NO_ERROR);
     }
+}
+
+#[test]
+fn a_body_that_comes_after_its_answer_gets_no_reset_for_a_while() {
+    let proxy = Proxy::build().start();
+    let client = Http2Client::connect(proxy.address());
+    for trailers in [&[][..], &[("x-sum", "1")]] {
+        let mut exchange = client.begin("POST", "http://c-git.team.svc/", &[], false);
+        assert_eq!(exchange.head().unwrap().status, 401);
+        assert!(exchange.rest().error.is_none());
+        exchange.write(pattern(10_000)).unwrap();
+        exchange.finish(trailers);
+    }
+    // One that is longer than it said is still an error, and one that takes its time isn't waited for.
+    let mut exchange = client.begin("POST", "http://c-git.team.svc/", &[("content-length", "5")], false);
+    assert_eq!(exchange.head().unwrap().status, 401);
+    exchange.write("sixsix").unwrap();
+    assert_eq!(exchange.wait_reset(), Reason::PROTOCOL_ERROR);
+    let mut exchange = client.begin("POST", "http://c-git.team.svc/", &[], false);
+    assert_eq!(exchange.head().unwrap().status, 401);
+    exchange.write(pattern(1_000_000)).unwrap();
+    assert_eq!(exchange.wait_reset(), Reason::NO_ERROR);
+    assert_eq!(client.get("http://c-git.team.svc/", &[]).0.status, 401);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! HTTP/2 on either side, and on both.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::type_complexity, reason = "what serves a test fails it")]
 
-mod abuse;
 mod bodies;
 mod heads;
 mod streaming;

@@ -1,9 +1,13 @@
 //! Frames by hand, for what no library would send (RFC 9113 §4, §6).
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use crate::DEADLINE;
+
+/// What a connection begins with (RFC 9113 §3.4).
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The types of frames.
 #[allow(missing_docs, reason = "the names are those of RFC 9113 §6")]
@@ -78,6 +82,16 @@ pub fn field_block(fields: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
+/// Reads one frame; `None` at the connection's end.
+pub fn read_frame(stream: &mut (impl Read + ?Sized)) -> Option<Frame> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).ok()?;
+    let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+    stream.read_exact(&mut payload).ok()?;
+    let number = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
+    Some(Frame { kind: head[3], flags: head[4], stream: number, payload })
+}
+
 /// A connection on which frames are written and read by hand.
 pub struct RawHttp2 {
     stream: TcpStream,
@@ -85,15 +99,20 @@ pub struct RawHttp2 {
 
 impl RawHttp2 {
     /// Connects, and sends the preface with empty settings.
-    #[expect(clippy::disallowed_methods, reason = "this is the client, not the proxy")]
     pub fn connect(address: SocketAddr) -> Self {
+        let mut raw = Self::connect_silently(address);
+        assert!(raw.write(PREFACE) && raw.write(&frame(kind::SETTINGS, 0, 0, &[])));
+        raw
+    }
+
+    /// Connects, and sends nothing.
+    #[expect(clippy::disallowed_methods, reason = "this is the client, not the proxy")]
+    pub fn connect_silently(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut raw = Self { stream };
-        assert!(raw.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") && raw.write(&frame(kind::SETTINGS, 0, 0, &[])));
-        raw
+        Self { stream }
     }
 
     /// Writes, and tells whether the other side still takes it; `false` too if it has taken nothing for [`DEADLINE`].
@@ -101,14 +120,17 @@ impl RawHttp2 {
         self.stream.write_all(bytes).is_ok()
     }
 
+    /// Writes what the other side takes as long as it takes something within `patience`, and tells whether that was all. Nothing can be written after it wasn't.
+    pub fn write_with(&mut self, bytes: &[u8], patience: Duration) -> bool {
+        self.stream.set_write_timeout(Some(patience)).unwrap();
+        let all = self.write(bytes);
+        self.stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        all
+    }
+
     /// Reads the next frame; `None` at the connection's end.
     pub fn read(&mut self) -> Option<Frame> {
-        let mut head = [0; 9];
-        self.stream.read_exact(&mut head).ok()?;
-        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-        self.stream.read_exact(&mut payload).ok()?;
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
-        Some(Frame { kind: head[3], flags: head[4], stream, payload })
+        read_frame(&mut self.stream)
     }
 
     /// Reads until a frame for which `wanted` holds; `None` if the connection ends before.

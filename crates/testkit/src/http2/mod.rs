@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use crate::DEADLINE;
 
 pub use client::Http2Client;
-pub use frames::{Frame, RawHttp2, field_block, frame, kind};
+pub use frames::{Frame, PREFACE, RawHttp2, field_block, frame, kind, read_frame};
 pub use stream::{Body, Call, Exchange};
 pub use tool::Http2Tool;
 
