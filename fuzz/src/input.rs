@@ -6,13 +6,7 @@ pub(crate) fn lines<const N: usize>(data: &[u8]) -> [&[u8]; N] {
     std::array::from_fn(|_| rest.next().unwrap_or_default())
 }
 
-/// As [`lines`], for targets that take text.
-pub(crate) fn text_lines<const N: usize>(data: &[u8]) -> Option<[&str; N]> {
-    let mut rest = std::str::from_utf8(data).ok()?.splitn(N, '\n');
-    Some(std::array::from_fn(|_| rest.next().unwrap_or_default()))
-}
-
-/// Whether all of these could stand in a field value.
+/// Whether this could stand in a field value.
 pub(crate) fn is_field_value(value: &[u8]) -> bool {
     value.iter().all(|byte| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7f))
 }

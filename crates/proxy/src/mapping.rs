@@ -185,7 +185,8 @@ impl Mapping<'_> {
 
     fn cookie_path(&self, path: Option<&[u8]>) -> String {
         let below = path.and_then(|path| std::str::from_utf8(path.trim_ascii()).ok()).and_then(|path| self.below_prefix(path));
-        match below.filter(|below| *below != "/" && acceptable(below)) {
+        // A `?` would be of the path here (RFC 6265 §5.1.4), which no request has.
+        match below.filter(|below| *below != "/" && !below.contains('?') && acceptable(below)) {
             Some(below) => format!("{}{below}", self.base.prefix),
             None if self.base.prefix.is_empty() => "/".into(),
             None => self.base.prefix.into(),
@@ -365,6 +366,7 @@ mod tests {
             ("https://tool.example", PATH, "a=b; Path=/; HttpOnly", "a=b; HttpOnly; Path=/namespaces/team/connectors/git"),
             ("https://tool.example", PATH, "a=b; path=/x; Path=/y", "a=b; Path=/namespaces/team/connectors/git/y"),
             ("https://tool.example", PATH, "a=b; Path=/../api", "a=b; Path=/namespaces/team/connectors/git"),
+            ("https://tool.example", PATH, "a=b; Path=/x?/../api", "a=b; Path=/namespaces/team/connectors/git"),
             ("https://tool.example/base", PATH, "a=b; Path=/base/x", "a=b; Path=/namespaces/team/connectors/git/x"),
             ("https://tool.example/base", PATH, "a=b; Path=/", "a=b; Path=/namespaces/team/connectors/git"),
             ("https://tool.example/base", HOST, "a=b; Path=/base/x", "a=b; Path=/x"),
