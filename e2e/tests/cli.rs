@@ -98,6 +98,23 @@ mod exec {
         client.run(&words[0], &words[1..]).succeeds().says("502").says("UpstreamUnreachable");
     }
 
+    /// The CA's path must hold wherever the command goes.
+    #[test]
+    fn from_a_relative_folder() {
+        let world = world();
+        let client = Client::new();
+        let binary = binary().to_string_lossy().into_owned();
+        let script = format!("cd / && git ls-remote {}/repo.git", world.tool.url());
+        let from_dir = format!("cd {} && \"$@\"", world.dir());
+        let exec = [&binary, "exec", "--dir", ".", "team/git", "--", "sh", "-c", &script].map(str::to_owned);
+        client.run("sh", ["-c", &from_dir, "sh"].map(str::to_owned).iter().chain(&exec)).succeeds().says("refs/heads/main");
+        let _proxy = Connectors::start(&world.folder);
+        client.run("sh", ["-c", &from_dir, "sh"].map(str::to_owned).iter().chain(&exec)).succeeds().says("refs/heads/main");
+        let env = [&binary, "env", "--dir", ".", "team/git"].map(str::to_owned);
+        let variables = client.run("sh", ["-c", &from_dir, "sh"].map(str::to_owned).iter().chain(&env)).succeeds().stdout;
+        assert!(variables.contains("GIT_SSL_CAINFO='/") && !variables.contains("='./"), "{variables}");
+    }
+
     #[test]
     fn without_rights() {
         let world = world();
