@@ -4,7 +4,7 @@
 
 use connectors_core::{ConnectorRef, Denied, Undecided, Unready};
 use connectors_http1::{BodyError, HeadError, HeadWriter, WriteError, reason_phrase};
-use connectors_net::DialError;
+use connectors_net::{DialError, Reach};
 use serde_json::json;
 
 use crate::http2::head::TranslateError;
@@ -57,8 +57,8 @@ pub(crate) enum Reject {
     Busy(ConnectorRef),
     /// The Connector can't be used now.
     NotReady(ConnectorRef, Unready),
-    /// The tool couldn't be reached.
-    Dial(DialError),
+    /// The tool, or another place that no Connector covers, couldn't be reached.
+    Dial(DialError, Reach),
     /// The tool's connection failed before it answered.
     NoAnswer(std::io::Error),
     /// The tool's answer can't be read.
@@ -160,7 +160,7 @@ impl Reject {
                 Refusal { fields: RETRY, ..refusal(503, "TooManyRequests", format!("too many requests use Connector {name} at once; try again")) }
             }
             Self::NotReady(name, unready) => refusal(502, unready.reason(), format!("Connector {name} can't be used: {unready}")),
-            Self::Dial(error) => dial(&error),
+            Self::Dial(error, reach) => dial(&error, reach),
             Self::NoAnswer(error) => with_detail(502, "UpstreamClosed", "the tool closed the connection before it answered", error.to_string()),
             Self::BadAnswer(why, detail) => with_detail(502, "UpstreamInvalid", why, detail),
             Self::CallerTimeout => refusal(408, "RequestTimeout", "the request's body did not arrive in time".into()),
@@ -204,8 +204,11 @@ fn target(error: TargetError) -> Refusal {
     Refusal { status, reason, message, detail: None, fields: &[] }
 }
 
-fn dial(error: &DialError) -> Refusal {
+fn dial(error: &DialError, reach: Reach) -> Refusal {
     let (status, reason, message) = match error {
+        DialError::Denied(_) if reach == Reach::Elsewhere => {
+            (403, "AddressDenied", "the URL is under no address of the Connectors named, and without one its address may not be reached through this proxy")
+        }
         DialError::Denied(_) => (403, "AddressDenied", "the address may not be reached through this proxy"),
         DialError::Resolve(_) => (502, "UpstreamUnresolved", "the tool's host name can't be resolved"),
         DialError::Connect(_) => (502, "UpstreamUnreachable", "the tool can't be reached"),

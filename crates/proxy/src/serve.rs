@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use connectors_core::{
-    Aim, Aimed, Caller, Credential, Entered, Granted, Origin, Permit, RequestPath, SecretValue, TrustRoots, Unauthenticated, authorize, authorize_connect,
+    Aim, Aimed, Caller, ConnectorRef, Credential, Entered, Granted, Origin, Permit, RequestPath, SecretValue, Snapshot, TrustRoots, Unauthenticated, authorize,
+    authorize_connect,
 };
 use connectors_http1::{Framing, RequestHead};
 use connectors_net::Reach;
@@ -144,6 +145,7 @@ impl Call<'_> {
                 if self.worker.settings.non_target == NonTarget::Deny {
                     return Err(Reject::NotATarget);
                 }
+                record.note(why_bare(&snapshot, &credentials.named));
                 let outgoing = self.outgoing(&forward.origin, forward.path, &credentials.token, None, false);
                 self.exchange(outgoing, None, snapshot.trust(), Reach::Elsewhere).run(record).await
             }
@@ -229,6 +231,15 @@ impl Call<'_> {
 
 fn credential(permit: &Permit) -> Result<Option<&Credential>, Reject> {
     connectors_credentials::credential(permit).map_err(|unready| Reject::NotReady(permit.connector().name.clone(), unready.clone()))
+}
+
+/// Why a request passes without a credential. Only for the operator: a caller may have rights on no more than one of the names.
+fn why_bare(snapshot: &Snapshot, named: &[ConnectorRef]) -> String {
+    let list = |names: Vec<&ConnectorRef>| names.into_iter().map(ConnectorRef::as_str).collect::<Vec<_>>().join(", ");
+    let (known, unknown): (Vec<_>, Vec<_>) = named.iter().partition(|name| snapshot.connector(name).is_some());
+    let uncovered = (!known.is_empty()).then(|| format!("the URL is under no address of {}", list(known)));
+    let missing = (!unknown.is_empty()).then(|| format!("there is no Connector {}", list(unknown)));
+    format!("no credential was added: {}", [uncovered, missing].into_iter().flatten().collect::<Vec<_>>().join(", and "))
 }
 
 /// Answers in the tool's place.

@@ -220,6 +220,7 @@ fn p18_addresses_inside_are_not_reached_by_requests_that_no_connector_covers() {
     ] {
         let answer = proxy.client().send(format!("GET {url}/ HTTP/1.1\r\nHost: x\r\nProxy-Authorization: {credentials}\r\n\r\n"));
         is_status(&answer, 403, "AddressDenied");
+        assert!(answer.text().contains("the URL is under no address of the Connectors named"), "{}", answer.text());
     }
     assert_eq!(inside.connections(), 0);
 }
