@@ -95,7 +95,9 @@ mod exec {
         let client = Client::new();
         // For this one nobody has a grant; the owner needs none, and gets as far as the tool that isn't there.
         let words = world.exec(&["team/other", "--", "curl", "-sS", "-D-", "http://127.0.0.1:1/"]);
-        client.run(&words[0], &words[1..]).succeeds().says("502").says("UpstreamUnreachable");
+        let ran = client.run(&words[0], &words[1..]).succeeds().says("502").says("UpstreamUnreachable");
+        // Without a server whose records could be read, the reason is told here.
+        assert!(ran.stderr.contains("GET 127.0.0.1:1/ (team/other): 502 UpstreamUnreachable: the tool can't be reached: "), "{}", ran.stderr);
     }
 
     /// The CA's path must hold wherever the command goes.
@@ -119,7 +121,8 @@ mod exec {
     fn without_rights() {
         let world = world();
         let words = world.exec(&["--service-account", "team/stranger", "team/git", "--", "git", "ls-remote", &format!("{}/repo.git", world.tool.url())]);
-        Client::new().run(&words[0], &words[1..]).fails().says("403");
+        let ran = Client::new().run(&words[0], &words[1..]).fails().says("403").says("403 Forbidden: no permission to use Connector team/git");
+        assert!(!ran.stderr.contains("407 Proxy"), "that clients ask without credentials first is no news: {}", ran.stderr);
         assert_eq!(world.tool.seen(), []);
     }
 

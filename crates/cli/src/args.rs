@@ -260,7 +260,8 @@ fn connector(text: &str) -> Result<ConnectorRef, connectors_core::NameError> {
   connectors exec --dir ./connectors team/git -- git clone https://github.com/org/repo.git
   connectors exec --dir ./connectors team/npm,team/pypi --service-account team/builder -- make
 
-If `connectors standalone` runs on the directory it is used; otherwise a proxy runs as long as the command does.
+If `connectors standalone` runs on the directory it is used; otherwise a proxy runs as long as the command does,
+and says on stderr what it answered itself and why.
 The exit status is the command's; 128+N if signal N ended it.")]
 pub(crate) struct ExecArgs {
     #[command(flatten)]

@@ -12,6 +12,7 @@ use connectors_standalone::{Directory, Options as DirectoryOptions};
 
 use crate::args::{EnvArgs, ExecArgs, UseArgs};
 use crate::client_env::{ClientEnvironment, shell_line};
+use crate::own_answers::OwnAnswers;
 use crate::server::{Options, Server};
 use crate::{identity, logging};
 
@@ -29,10 +30,12 @@ pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
     }
     logging::start(arguments.proxy.log_format, &quieter(&arguments.proxy.log))?;
     let options = Options { proxy: arguments.proxy.clone(), ..Options::on_loopback() };
-    let server = Server::start(&arguments.using.folder, &options, std::io::sink())?;
+    let (records, written) = OwnAnswers::new();
+    let server = Server::start(&arguments.using.folder, &options, records)?;
     command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, server.address())?);
     let status = supervise(command, program)?;
     server.stop();
+    written.wait();
     Ok(exit_code(status))
 }
 

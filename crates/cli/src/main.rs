@@ -13,6 +13,7 @@ mod exec;
 mod get;
 mod identity;
 mod logging;
+mod own_answers;
 mod server;
 mod standalone;
 mod token;

@@ -27,10 +27,13 @@ pub(crate) struct ProxyCredentials {
     pub(crate) token: SecretValue,
 }
 
+/// How the record's `detail` begins for a request without any credentials. Clients often ask so first, to see the challenge.
+pub const NO_CREDENTIALS: &str = "no credentials were sent";
+
 /// Why no token could be read. The text is for the caller and holds nothing of what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CredentialError {
-    #[error("no credentials were sent")]
+    #[error("{NO_CREDENTIALS}")]
     Missing,
     #[error("only the schemes Basic and Bearer are understood")]
     Scheme,

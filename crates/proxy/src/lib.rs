@@ -30,6 +30,7 @@ mod upstream;
 mod wire;
 mod worker;
 
+pub use identify::NO_CREDENTIALS;
 pub use observe::Observer;
 pub use run::{Running, StartError, start};
 pub use settings::{NonTarget, Settings};
