@@ -229,7 +229,25 @@ fn get_prints_tables_like_kubectls() {
     let classes = succeeded(&run(&["get", "connectorclasses", "--dir", &dir]));
     assert_eq!(classes.lines().next().unwrap().split_whitespace().collect::<Vec<_>>(), ["NAME", "READY", "REASON", "AGE"]);
     let none = run(&["get", "connectors", "-n", "empty", "--dir", &dir]);
-    assert!(none.status.success() && text(&none.stderr).contains("No resources found"), "{}{}", text(&none.stdout), text(&none.stderr));
+    assert!(none.status.success() && text(&none.stderr).contains("No resources found in empty namespace."), "{}{}", text(&none.stdout), text(&none.stderr));
+}
+
+/// What could not be read may hold what was asked for.
+#[test]
+fn nothing_is_called_absent_while_a_file_cannot_be_read() {
+    let folder = Folder::new().with(&[basic_class("web")]);
+    std::os::unix::fs::symlink("nowhere", folder.path().join("accounts.yaml")).unwrap();
+    let dir = folder.path().to_string_lossy().into_owned();
+    for words in [
+        &["token", "--service-account", "team/builder"][..],
+        &["get", "connectors"],
+        &["get", "connectors", "git"],
+        &["exec", "team/git", "--dir", &dir, "--", "true"],
+    ] {
+        let words = [words, if words[0] == "exec" { &[] } else { &["--dir", &dir] }].concat();
+        let said = text(&run(&words).stderr);
+        assert!(said.contains("accounts.yaml: error: can't be read: it is a link that leads nowhere"), "{words:?}: {said}");
+    }
 }
 
 #[test]

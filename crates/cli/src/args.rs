@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, ValueEnum};
-use connectors_core::ConnectorRef;
+use connectors_core::{ConnectorRef, ServiceAccount};
+use connectors_crd::{is_dns_label, is_dns_subdomain};
 use connectors_net::Cidr;
 use connectors_standalone::Options;
 use connectors_standalone::state::{DEFAULT_FOLDER, OpenError, State};
@@ -225,8 +226,8 @@ pub(crate) struct TokenArgs {
     #[command(flatten)]
     pub(crate) folder: Folder,
     /// Whose token: a ServiceAccount of the directory
-    #[arg(long, short = 's', env = "CONNECTORS_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
-    pub(crate) service_account: String,
+    #[arg(long, short = 's', env = "CONNECTORS_SERVICE_ACCOUNT", value_parser = service_account, value_name = "NAMESPACE/NAME")]
+    pub(crate) service_account: ServiceAccount,
     /// How long it is good
     #[arg(long, env = "CONNECTORS_TOKEN_DURATION", default_value = "30m", value_name = "DURATION")]
     pub(crate) duration: Lifetime,
@@ -244,15 +245,23 @@ pub(crate) struct UseArgs {
     #[arg(env = "CONNECTORS_CONNECTOR", value_delimiter = ',', required = true, value_parser = connector, value_name = "NAMESPACE/NAME")]
     pub(crate) connectors: Vec<ConnectorRef>,
     /// Act as this ServiceAccount instead of as the folder's owner, who may use every Connector
-    #[arg(long, short = 's', env = "CONNECTORS_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
-    pub(crate) service_account: Option<String>,
+    #[arg(long, short = 's', env = "CONNECTORS_SERVICE_ACCOUNT", value_parser = service_account, value_name = "NAMESPACE/NAME")]
+    pub(crate) service_account: Option<ServiceAccount>,
     /// How long the token is good
     #[arg(long, env = "CONNECTORS_TOKEN_DURATION", default_value = "12h", value_name = "DURATION")]
     pub(crate) duration: Lifetime,
 }
 
-fn connector(text: &str) -> Result<ConnectorRef, connectors_core::NameError> {
-    ConnectorRef::parse(text)
+/// With a word for those who forgot what separates the command of `exec` from the Connectors.
+fn connector(text: &str) -> Result<ConnectorRef, String> {
+    ConnectorRef::parse(text).map_err(|error| format!("{error}; a command to run goes behind --: `connectors exec NAMESPACE/NAME -- COMMAND`"))
+}
+
+fn service_account(text: &str) -> Result<ServiceAccount, &'static str> {
+    match text.split_once('/') {
+        Some((namespace, name)) if is_dns_label(namespace) && is_dns_subdomain(name) => Ok(ServiceAccount { namespace: namespace.into(), name: name.into() }),
+        _ => Err("must be <namespace>/<name>"),
+    }
 }
 
 #[derive(Args)]

@@ -14,7 +14,7 @@ use crate::args::{EnvArgs, ExecArgs, UseArgs};
 use crate::client_env::{ClientEnvironment, shell_line};
 use crate::own_answers::OwnAnswers;
 use crate::server::{Options, Server};
-use crate::{identity, logging};
+use crate::{absence, identity, logging};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
@@ -24,7 +24,8 @@ pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(words);
     if let Some(running) = state.running() {
-        command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, running.listen)?);
+        let directory = open(&arguments.using, &arguments.proxy.system.system_namespace)?;
+        command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, running.listen, &directory)?);
         // Takes this process's place, so exit status and signals are the command's own.
         return Err(anyhow::Error::new(command.exec()).context(format!("cannot run {}", program.display())));
     }
@@ -32,7 +33,7 @@ pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
     let options = Options { proxy: arguments.proxy.clone(), ..Options::on_loopback() };
     let (records, written) = OwnAnswers::new();
     let server = Server::start(&arguments.using.folder, &options, records)?;
-    command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, server.address())?);
+    command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, server.address(), server.directory())?);
     let status = supervise(command, program)?;
     server.stop();
     written.wait();
@@ -46,24 +47,34 @@ pub(crate) fn print(arguments: &EnvArgs) -> anyhow::Result<ExitCode> {
     let Some(running) = state.running() else {
         bail!("no proxy runs on {}: start `connectors standalone --dir {0}`, or use `connectors exec`", arguments.using.folder.dir.display());
     };
+    let directory = open(&arguments.using, &DirectoryOptions::default().system_namespace)?;
     let mut out = std::io::stdout().lock();
-    for (name, value) in environment(&arguments.using, &arguments.audience, &state, running.listen)? {
+    for (name, value) in environment(&arguments.using, &arguments.audience, &state, running.listen, &directory)? {
         writeln!(out, "{}", shell_line(name, &value))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn open(using: &UseArgs, system_namespace: &str) -> anyhow::Result<Directory> {
+    Ok(Directory::open(&using.folder.dir, using.folder.options(system_namespace))?)
+}
+
 /// What the command's clients need to know.
-fn environment(using: &UseArgs, audiences: &[String], state: &State, proxy: SocketAddr) -> anyhow::Result<Vec<(&'static str, OsString)>> {
-    let directory = Directory::open(&using.folder.dir, using.folder.options(&DirectoryOptions::default().system_namespace))?;
+fn environment(
+    using: &UseArgs,
+    audiences: &[String],
+    state: &State,
+    proxy: SocketAddr,
+    directory: &Directory,
+) -> anyhow::Result<Vec<(&'static str, OsString)>> {
     let snapshot = directory.snapshot().load_full();
     for name in &using.connectors {
         if snapshot.connector(name).is_none() {
-            bail!("there is no Connector {name} in {}", using.folder.dir.display());
+            return Err(absence::error(&format!("Connector {name}"), directory));
         }
     }
     let token = match &using.service_account {
-        Some(name) => identity::service_account_token(&using.folder, name, using.duration, audiences)?,
+        Some(account) => identity::service_account_token(&using.folder, directory, account, using.duration, audiences)?,
         None => identity::owner_token(&using.folder, using.duration, audiences)?,
     };
     let local_tools = any_local(&snapshot, &using.connectors);

@@ -2,6 +2,7 @@
 //!
 //! This is the composition root: it knows every crate and wires them together; nothing else does.
 
+mod absence;
 mod admin;
 mod args;
 mod check;

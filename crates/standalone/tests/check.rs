@@ -611,8 +611,8 @@ fn p30_files_that_others_can_read_are_warned_of() {
     assert_eq!(
         findings_in(dir.path()),
         [
-            "secret.yaml: warning: holds a Secret's values, and its mode 0640 lets others read it: chmod 600 secret.yaml",
-            "v/token: warning: holds a Secret's values, and its mode 0604 lets others read it: chmod 600 v/token",
+            "secret.yaml: warning: holds a Secret's values, and its mode 0640 lets others read it: run chmod 600 on it",
+            "v/token: warning: holds a Secret's values, and its mode 0604 lets others read it: run chmod 600 on it",
         ],
     );
 }
