@@ -213,7 +213,8 @@ fn a_token_is_good_until_it_expires() {
     let path = "/repo.git/info/refs?service=git-upload-pack";
     assert_eq!(proxy.get("team/git", path, token.trim()).status(), 200);
     // Also while its first check is still remembered.
-    proxy.wait_for_status("team/git", path, token.trim(), 401);
+    let answer = proxy.wait_for_status("team/git", path, token.trim(), 401);
+    assert!(answer.text().contains("the token has expired"), "{}", answer.text());
 }
 
 #[test]

@@ -43,6 +43,11 @@ pub(crate) enum Reject {
         /// For the operator.
         why: &'static str,
     },
+    /// The token was good and has expired.
+    TokenExpired {
+        /// Whether it came as Proxy-Authorization.
+        proxy: bool,
+    },
     /// The token couldn't be checked.
     AuthenticationUnavailable(String),
     /// No right, whether or not there is such a Connector.
@@ -151,8 +156,12 @@ impl Reject {
             Self::TokenRefused { proxy: false, why } => {
                 Refusal { fields: CHALLENGE, ..with_detail(401, "Unauthorized", "the token was refused", why.to_owned()) }
             }
+            Self::TokenExpired { proxy: true } => {
+                Refusal { fields: PROXY_CHALLENGE, ..refusal(407, "ProxyAuthenticationRequired", "the token has expired".into()) }
+            }
+            Self::TokenExpired { proxy: false } => Refusal { fields: CHALLENGE, ..refusal(401, "Unauthorized", "the token has expired".into()) },
             Self::AuthenticationUnavailable(detail) => with_detail(503, "AuthenticationUnavailable", "the token can't be checked now", detail),
-            Self::Forbidden(name) => refusal(403, "Forbidden", format!("no permission to use Connector {name}")),
+            Self::Forbidden(name) => refusal(403, "Forbidden", forbidden(&name)),
             Self::NotFound(name) => refusal(404, "ConnectorNotFound", format!("Connector {name} does not exist")),
             Self::AuthorizationUnavailable(detail) => with_detail(503, "AuthorizationUnavailable", "the permission can't be checked now", detail),
             Self::NotATarget => refusal(403, "NotATarget", "the URL is under no address of the Connectors named, and other URLs are not forwarded here".into()),
@@ -172,6 +181,16 @@ impl Reject {
 
 const TOKEN: &str = "Authorization: Bearer <token>, or Basic with the token as password";
 const PROXY_TOKEN: &str = "send Proxy-Authorization: Basic base64(<namespace>/<name>:<token>), in a URL http://<namespace>%2F<name>:<token>@<proxy>";
+
+/// Says what is missing, the same whether or not there is such a Connector.
+fn forbidden(connector: &ConnectorRef) -> String {
+    format!(
+        "no permission to use Connector {connector}: it takes the verb get on connectors.connectors.alauda.io named {} in namespace {} \
+         (and, with the flag enable-connector-proxy-permissions, the verb * on their subresource proxy)",
+        connector.name(),
+        connector.namespace()
+    )
+}
 
 /// For what can't be read.
 fn reason(status: u16) -> &'static str {

@@ -185,6 +185,7 @@ impl Call<'_> {
                 Ok(caller)
             }
             Err(Unauthenticated::Refused(why)) => Err(Reject::TokenRefused { proxy, why }),
+            Err(Unauthenticated::Expired) => Err(Reject::TokenExpired { proxy }),
             Err(Unauthenticated::Unavailable(why)) => Err(Reject::AuthenticationUnavailable(why)),
         }
     }
