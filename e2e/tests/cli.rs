@@ -135,11 +135,18 @@ mod exec {
             let shell = ["-c", "\"$@\"; echo $?", "sh"].map(str::to_owned);
             client.run("sh", shell.iter().chain(&words)).succeeds().stdout
         };
+        let start = |program: &str| {
+            let words = world.exec(&["team/git", "--", program]);
+            let shell = ["-c", "\"$@\"; echo $?", "sh"].map(str::to_owned);
+            client.run("sh", shell.iter().chain(&words)).succeeds().stdout
+        };
         let check = || {
             assert_eq!(status("exit 0"), "0\n");
             assert_eq!(status("exit 7"), "7\n");
             // 128 and the number of the signal.
             assert_eq!(status("kill -TERM $$"), "143\n");
+            // As a shell has it for a command that isn't there, and for one that can't be run.
+            assert_eq!((start("no-such-program"), start("/etc/passwd")), ("127\n".to_owned(), "126\n".to_owned()));
         };
         check();
         let _proxy = Connectors::start(&world.folder);
@@ -297,6 +304,9 @@ fn completions_are_scripts_that_the_shell_takes() {
     client.write("completions", &script);
     client.run("bash", ["-n", "completions"]).succeeds();
     client.run("bash", ["-c", ". ./completions; complete -p connectors"]).succeeds().says("connectors");
+    let pipe = format!("{} completions bash | head -c 1; {0} completions zsh | head -c 1", binary().display());
+    let ran = client.run("bash", ["-c", &pipe]).succeeds();
+    assert_eq!(ran.stderr, "", "a reader that has seen enough is no error");
     for shell in ["zsh", "fish"] {
         assert!(succeeded(&run(&["completions", shell])).contains("standalone"));
     }

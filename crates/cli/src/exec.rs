@@ -27,17 +27,20 @@ pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
         let directory = open(&arguments.using, &arguments.proxy.system.system_namespace)?;
         command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, running.listen, &directory)?);
         // Takes this process's place, so exit status and signals are the command's own.
-        return Err(anyhow::Error::new(command.exec()).context(format!("cannot run {}", program.display())));
+        return Ok(not_started(program, command.exec()));
     }
     logging::start(arguments.proxy.log_format, &quieter(&arguments.proxy.log))?;
     let options = Options { proxy: arguments.proxy.clone(), ..Options::on_loopback() };
     let (records, written) = OwnAnswers::new();
     let server = Server::start(&arguments.using.folder, &options, records)?;
     command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, server.address(), server.directory())?);
-    let status = supervise(command, program)?;
+    let ended = supervise(command)?;
     server.stop();
     written.wait();
-    Ok(exit_code(status))
+    Ok(match ended {
+        Ok(status) => exit_code(status),
+        Err(error) => not_started(program, error),
+    })
 }
 
 /// Prints the environment.
@@ -105,8 +108,8 @@ fn quieter(filter: &str) -> String {
     if filter == "info" { "warn".into() } else { filter.to_owned() }
 }
 
-/// Waits for the command, and passes on the signals that reach this process alone.
-fn supervise(command: Command, program: &OsString) -> anyhow::Result<ExitStatus> {
+/// Waits for the command, and passes on the signals that reach this process alone. The inner error is why the command could not be started.
+fn supervise(command: Command) -> anyhow::Result<std::io::Result<ExitStatus>> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -117,7 +120,10 @@ fn supervise(command: Command, program: &OsString) -> anyhow::Result<ExitStatus>
         let mut quit = signal(SignalKind::quit())?;
         let mut user1 = signal(SignalKind::user_defined1())?;
         let mut user2 = signal(SignalKind::user_defined2())?;
-        let mut child = tokio::process::Command::from(command).spawn().with_context(|| format!("cannot run {}", program.display()))?;
+        let mut child = match tokio::process::Command::from(command).spawn() {
+            Ok(child) => child,
+            Err(error) => return Ok(Err(error)),
+        };
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
         let pass_on = |signal| {
             if let Some(pid) = pid {
@@ -129,7 +135,7 @@ fn supervise(command: Command, program: &OsString) -> anyhow::Result<ExitStatus>
         let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
         loop {
             tokio::select! {
-                status = child.wait() => return Ok(status?),
+                status = child.wait() => return Ok(Ok(status?)),
                 _ = terminate.recv() => pass_on(rustix::process::Signal::TERM),
                 _ = hangup.recv() => pass_on(rustix::process::Signal::HUP),
                 _ = user1.recv() => pass_on(rustix::process::Signal::USR1),
@@ -139,6 +145,13 @@ fn supervise(command: Command, program: &OsString) -> anyhow::Result<ExitStatus>
             }
         }
     })
+}
+
+/// Says why, and ends as a shell does (POSIX XCU 2.8.2): 127 for a command that isn't there, 126 for one that can't be run.
+fn not_started(program: &OsString, error: std::io::Error) -> ExitCode {
+    let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+    logging::complain(&anyhow::Error::new(error).context(format!("cannot run {}", program.display())));
+    ExitCode::from(code)
 }
 
 /// The command's exit status, or 128 and the signal that ended it, as shells have it.
