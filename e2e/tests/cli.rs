@@ -247,13 +247,12 @@ fn nothing_is_called_absent_while_a_file_cannot_be_read() {
     std::os::unix::fs::symlink("nowhere", folder.path().join("accounts.yaml")).unwrap();
     let dir = folder.path().to_string_lossy().into_owned();
     for words in [
-        &["token", "--service-account", "team/builder"][..],
-        &["get", "connectors"],
-        &["get", "connectors", "git"],
+        &["token", "--dir", &dir, "--service-account", "team/builder"][..],
+        &["get", "connectors", "--dir", &dir],
+        &["get", "connectors", "git", "--dir", &dir],
         &["exec", "team/git", "--dir", &dir, "--", "true"],
     ] {
-        let words = [words, if words[0] == "exec" { &[] } else { &["--dir", &dir] }].concat();
-        let said = text(&run(&words).stderr);
+        let said = text(&run(words).stderr);
         assert!(said.contains("accounts.yaml: error: can't be read: it is a link that leads nowhere"), "{words:?}: {said}");
     }
 }
