@@ -133,6 +133,9 @@ impl Call<'_> {
         let snapshot = self.worker.snapshot.load_full();
         let aim = Aim::Url { named: &credentials.named, origin: &forward.origin, path: &forward.path };
         let granted = authorize(&snapshot, &caller, aim, &*self.worker.authorizer).await?;
+        if let Granted::Elsewhere(_) = granted {
+            record.note(why_bare(&snapshot, &credentials.named));
+        }
         record.authorized();
         match granted {
             Granted::Target(permit) => {
@@ -145,7 +148,6 @@ impl Call<'_> {
                 if self.worker.settings.non_target == NonTarget::Deny {
                     return Err(Reject::NotATarget);
                 }
-                record.note(why_bare(&snapshot, &credentials.named));
                 let outgoing = self.outgoing(&forward.origin, forward.path, &credentials.token, None, false);
                 self.exchange(outgoing, None, snapshot.trust(), Reach::Elsewhere).run(record).await
             }
