@@ -146,7 +146,7 @@ impl Exchange<'_> {
     }
 
     async fn dial(&self, alpn: Alpn) -> Result<connectors_net::Connected, Reject> {
-        self.worker.dialer.connect(self.outgoing.origin, self.trust, self.reach, alpn).await.map_err(Reject::Dial)
+        self.worker.dialer.connect(self.outgoing.origin, self.trust, self.reach, alpn).await.map_err(|error| Reject::Dial(error, self.reach))
     }
 
     /// An idle connection that still seems to live.

@@ -27,10 +27,13 @@ pub(crate) struct ProxyCredentials {
     pub(crate) token: SecretValue,
 }
 
+/// How the record's `detail` begins for a request without any credentials. Clients often ask so first, to see the challenge.
+pub const NO_CREDENTIALS: &str = "no credentials were sent";
+
 /// Why no token could be read. The text is for the caller and holds nothing of what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CredentialError {
-    #[error("no credentials were sent")]
+    #[error("{NO_CREDENTIALS}")]
     Missing,
     #[error("only the schemes Basic and Bearer are understood")]
     Scheme,
@@ -152,6 +155,7 @@ pub(crate) struct Identities {
 enum Known {
     Accepted { caller: Arc<Caller>, until: Instant },
     Refused { why: &'static str, until: Instant },
+    Expired { until: Instant },
 }
 
 /// When the cache holds more than this, what has expired is dropped; when nothing has, all of it.
@@ -173,11 +177,12 @@ impl Identities {
         }
         let (known, answer) = match self.authenticator.authenticate(&token.to_value()).get().await {
             Ok(Identity { caller, expires }) => {
-                let left = expires.duration_since(SystemTime::now()).map_err(|_| Unauthenticated::Refused("expired"))?;
+                let left = expires.duration_since(SystemTime::now()).map_err(|_| Unauthenticated::Expired)?;
                 let caller = Arc::new(caller);
                 (Known::Accepted { caller: caller.clone(), until: now + left.min(settings.accepted_for) }, Ok(caller))
             }
             Err(Unauthenticated::Refused(why)) => (Known::Refused { why, until: now + settings.refused_for }, Err(Unauthenticated::Refused(why))),
+            Err(Unauthenticated::Expired) => (Known::Expired { until: now + settings.refused_for }, Err(Unauthenticated::Expired)),
             // Nobody's verdict, so nothing to remember.
             Err(unavailable) => return Err(unavailable),
         };
@@ -195,6 +200,7 @@ impl Identities {
         match self.known.borrow().get(&key)? {
             Known::Accepted { caller, until } if now < *until && self.authenticator.still_stands(caller) => Some(Ok(caller.clone())),
             Known::Refused { why, until } if now < *until => Some(Err(Unauthenticated::Refused(why))),
+            Known::Expired { until } if now < *until => Some(Err(Unauthenticated::Expired)),
             _ => None,
         }
     }
@@ -202,7 +208,7 @@ impl Identities {
     fn remember(&self, key: u128, known: Known, now: Instant) {
         let mut all = self.known.borrow_mut();
         if all.len() >= MAX_KNOWN {
-            all.retain(|_, known| matches!(known, Known::Accepted { until, .. } | Known::Refused { until, .. } if now < *until));
+            all.retain(|_, known| matches!(known, Known::Accepted { until, .. } | Known::Refused { until, .. } | Known::Expired { until } if now < *until));
             if all.len() >= MAX_KNOWN {
                 all.clear();
             }

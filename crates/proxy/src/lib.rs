@@ -35,6 +35,7 @@ mod watchdog;
 mod wire;
 mod worker;
 
+pub use identify::NO_CREDENTIALS;
 pub use observe::Observer;
 pub use run::{Running, StartError, start};
 pub use settings::{NonTarget, Settings};

@@ -197,7 +197,16 @@ impl Record {
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
         self.answered_by_proxy(refusal.status);
         self.reason = Some(refusal.reason);
-        self.detail = Some(refusal.detail.clone().unwrap_or_else(|| refusal.message.clone()));
+        let said = [Some(refusal.message.as_str()), refusal.detail.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        self.detail = Some(match self.detail.take() {
+            Some(noted) => format!("{said}; {noted}"),
+            None => said,
+        });
+    }
+
+    /// What the operator should know even if the request is answered by the tool.
+    pub(crate) fn note(&mut self, detail: String) {
+        self.detail = Some(detail);
     }
 
     pub(crate) fn broke_off(&mut self) {

@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use connectors_core::{
-    Aim, Aimed, Caller, Credential, Entered, Granted, Origin, Permit, RequestPath, SecretRef, TrustRoots, Unauthenticated, authorize, authorize_connect,
+    Aim, Aimed, Caller, ConnectorRef, Credential, Entered, Granted, Origin, Permit, RequestPath, SecretRef, Snapshot, TrustRoots, Unauthenticated, authorize,
+    authorize_connect,
 };
 use connectors_http1::{Framing, RequestHead};
 use connectors_net::Reach;
@@ -129,6 +130,9 @@ impl Call<'_> {
         let snapshot = self.worker.snapshot.load();
         let aim = Aim::Url { named: &credentials.named, origin: &forward.origin, path: &forward.path };
         let granted = authorize(&snapshot, &caller, aim, &*self.worker.authorizer).await?;
+        if let Granted::Elsewhere(_) = granted {
+            record.note(why_bare(&snapshot, &credentials.named));
+        }
         // Others may change it meanwhile; an exchange can take hours, and keeps only what it needs.
         let trust = snapshot.trust().clone();
         drop(snapshot);
@@ -182,6 +186,7 @@ impl Call<'_> {
                 Ok(caller)
             }
             Err(Unauthenticated::Refused(why)) => Err(Reject::TokenRefused { proxy, why }),
+            Err(Unauthenticated::Expired) => Err(Reject::TokenExpired { proxy }),
             Err(Unauthenticated::Unavailable(why)) => Err(Reject::AuthenticationUnavailable(why)),
         }
     }
@@ -227,6 +232,15 @@ impl Call<'_> {
 
 fn credential(permit: &Permit) -> Result<Option<&Credential>, Reject> {
     connectors_credentials::credential(permit).map_err(|unready| Reject::NotReady(permit.connector().name.clone(), unready.clone()))
+}
+
+/// Why a request passes without a credential. Only for the operator: a caller may have rights on no more than one of the names.
+fn why_bare(snapshot: &Snapshot, named: &[ConnectorRef]) -> String {
+    let list = |names: Vec<&ConnectorRef>| names.into_iter().map(ConnectorRef::as_str).collect::<Vec<_>>().join(", ");
+    let (known, unknown): (Vec<_>, Vec<_>) = named.iter().partition(|name| snapshot.connector(name).is_some());
+    let uncovered = (!known.is_empty()).then(|| format!("the URL is under no address of {}", list(known)));
+    let missing = (!unknown.is_empty()).then(|| format!("there is no Connector {}", list(unknown)));
+    format!("no credential was added: {}", [uncovered, missing].into_iter().flatten().collect::<Vec<_>>().join(", and "))
 }
 
 /// Answers in the tool's place.
