@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
-use std::rc::Rc;
 use std::task::Poll;
 
 use connectors_core::{Scheme, TrustRoots};
@@ -67,12 +66,11 @@ enum Upstream {
 }
 
 /// What the two directions know of each other.
-#[derive(Default)]
-struct Progress {
+struct Progress<'a> {
     /// The request has been sent whole.
     uploaded: Cell<bool>,
     /// Bytes of the two bodies.
-    moved: Rc<Moved>,
+    moved: &'a Moved,
     /// The answer's head was sent, or begun, so no other answer can be.
     answered: Cell<bool>,
     /// The tool asked for the body that the caller holds back.
@@ -81,9 +79,16 @@ struct Progress {
     switched: Cell<bool>,
 }
 
+impl<'a> Progress<'a> {
+    fn new(moved: &'a Moved) -> Self {
+        let no = || Cell::new(false);
+        Self { uploaded: no(), moved, answered: no(), continued: no(), switched: no() }
+    }
+}
+
 impl Exchange<'_> {
     /// Sends the request, and the answer back.
-    pub(crate) async fn run(&self, record: &mut Record) -> Result<After, Reject> {
+    pub(crate) async fn run(&self, record: &Record) -> Result<After, Reject> {
         let key = PoolKey { origin: self.outgoing.origin.clone(), trust: self.trust.clone(), reach: self.reach };
         let mut request: Lent<Vec<u8>> = Lent::new();
         let mut retried = false;
@@ -91,7 +96,7 @@ impl Exchange<'_> {
         loop {
             request.clear();
             inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
-            let progress = Progress { moved: record.moved(), ..Progress::default() };
+            let progress = Progress::new(record.moved());
             let upstream = self.upstream(&key, retried).await?;
             let outcome = match upstream {
                 Upstream::Wire { wire, reused } => self.over_wire(&key, wire, reused, &mut request, &progress, record).await,
@@ -172,8 +177,8 @@ impl Exchange<'_> {
         wire: Wire,
         reused: bool,
         request: &mut Vec<u8>,
-        progress: &Progress,
-        record: &mut Record,
+        progress: &Progress<'_>,
+        record: &Record,
     ) -> Result<After, Failure> {
         let framing = self.outgoing.head.framing();
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
@@ -194,7 +199,7 @@ impl Exchange<'_> {
         Ok(after)
     }
 
-    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress, record: &mut Record) -> Result<After, Failure> {
+    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress<'_>, record: &Record) -> Result<After, Failure> {
         let framing = self.outgoing.head.framing();
         let ends = matches!(framing, Framing::None | Framing::Length(0));
         let request = http2_head::request(request, self.outgoing.origin).map_err(Reject::from)?;
@@ -234,7 +239,7 @@ impl Exchange<'_> {
         &self,
         upload: impl Future<Output = Result<Result<(), RelayError>, Failure>>,
         download: impl Future<Output = Result<(After, bool), Failure>>,
-        progress: &Progress,
+        progress: &Progress<'_>,
         upstream_moved: impl Fn() -> u64,
     ) -> Result<(After, bool), Failure> {
         let mut upload = pin!(upload);
@@ -269,7 +274,7 @@ impl Exchange<'_> {
     }
 
     /// Reads the tool's answer and sends it to the caller.
-    async fn download(&self, mut answers: Answers<'_>, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
+    async fn download(&self, mut answers: Answers<'_>, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
         let mut head: Lent<ResponseHead> = Lent::new();
         let request = self.outgoing.head;
         let mut interims = 0;
@@ -327,7 +332,7 @@ impl Exchange<'_> {
     }
 
     /// Passes a 1xx on, to those who know what that is (RFC 9110 §15.2).
-    async fn interim(&self, head: &ResponseHead, via: &'static str, progress: &Progress) -> Result<Result<(), Gone>, Failure> {
+    async fn interim(&self, head: &ResponseHead, via: &'static str, progress: &Progress<'_>) -> Result<Result<(), Gone>, Failure> {
         if head.status() == 100 {
             progress.continued.set(true);
         }
@@ -344,7 +349,7 @@ impl Exchange<'_> {
     /// The tool has switched protocols: passes its 101 on, and from then on bytes in both directions (RFC 9110 §7.8).
     ///
     /// Each direction ends by itself, so that a side that has nothing more to say may still listen.
-    async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
+    async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
         let asked = self.outgoing.upgrade.ok_or_else(|| Reject::BadAnswer("the tool switched protocols without being asked", String::new()))?;
         let one = head.values("Upgrade").count() == 1;
         if !one || !head.upgrade().is_some_and(|chosen| chosen.eq_ignore_ascii_case(asked)) {
@@ -380,7 +385,7 @@ impl Exchange<'_> {
 }
 
 /// An answer of ours if none has begun; else the transfer breaks off.
-fn broken(progress: &Progress, reject: Reject) -> Result<(After, bool), Failure> {
+fn broken(progress: &Progress<'_>, reject: Reject) -> Result<(After, bool), Failure> {
     match progress.answered.get() {
         true => Ok((After::Abort, false)),
         false => Err(reject.into()),

@@ -2,7 +2,7 @@
 //!
 //! A request goes through the files in this order, and [`serve`](mod@serve)'s `handle` reads like the list:
 //! `serve` (a head from the connection) → `target` (where to) → `identify` (who) → `connectors_core::authorize` (whether) →
-//! `connectors_credentials` (with what) → `inject` (the request as the tool gets it) → `forward` and `relay` (both ways) →
+//! `connectors_credentials` (with what) → `inject` (the request as the tool gets it) → `forward`, `upstream` and `body` (both ways) →
 //! `answer` and `mapping` (the answer as the caller gets it) → `observe`. CONNECT takes the side door `intercept` and comes back in.
 //! `reject` is the only map from errors to HTTP.
 //!

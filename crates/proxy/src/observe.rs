@@ -87,14 +87,14 @@ pub(crate) struct Record {
     path_begin: usize,
     caller: Option<Arc<Caller>>,
     connector: Option<Named>,
-    status: u16,
-    answered_by: AnsweredBy,
+    status: Cell<u16>,
+    answered_by: Cell<AnsweredBy>,
     reason: Option<&'static str>,
     detail: Option<String>,
     complete: bool,
-    moved: Rc<Moved>,
+    moved: Moved,
     auth: Option<Duration>,
-    ttfb: Option<Duration>,
+    ttfb: Cell<Option<Duration>>,
 }
 
 /// Bytes of bodies. Counted while they move, so that a record of what is cut off has them too.
@@ -132,14 +132,14 @@ impl Record {
             text,
             caller: None,
             connector: None,
-            status: 0,
-            answered_by: AnsweredBy::Nobody,
+            status: Cell::new(0),
+            answered_by: Cell::new(AnsweredBy::Nobody),
             reason: None,
             detail: None,
             complete: true,
-            moved: Rc::default(),
+            moved: Moved::default(),
             auth: None,
-            ttfb: None,
+            ttfb: Cell::new(None),
         }
     }
 
@@ -183,15 +183,15 @@ impl Record {
         self.auth = Some(self.started.elapsed());
     }
 
-    pub(crate) fn answered_by_tool(&mut self, status: u16) {
-        self.status = status;
-        self.answered_by = AnsweredBy::Tool;
-        self.ttfb = Some(self.started.elapsed());
+    pub(crate) fn answered_by_tool(&self, status: u16) {
+        self.status.set(status);
+        self.answered_by.set(AnsweredBy::Tool);
+        self.ttfb.set(Some(self.started.elapsed()));
     }
 
-    pub(crate) fn answered_by_proxy(&mut self, status: u16) {
-        self.status = status;
-        self.answered_by = AnsweredBy::Proxy;
+    pub(crate) fn answered_by_proxy(&self, status: u16) {
+        self.status.set(status);
+        self.answered_by.set(AnsweredBy::Proxy);
     }
 
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
@@ -214,8 +214,8 @@ impl Record {
     }
 
     /// Where the bytes of bodies are counted.
-    pub(crate) fn moved(&self) -> Rc<Moved> {
-        self.moved.clone()
+    pub(crate) fn moved(&self) -> &Moved {
+        &self.moved
     }
 
     fn method(&self) -> &str {
@@ -342,10 +342,10 @@ impl Recorder {
         self.metrics.finish(&metrics::Sample {
             class: record.class().unwrap_or_default(),
             mode: record.mode,
-            status: record.status,
-            answered_by: record.answered_by,
+            status: record.status.get(),
+            answered_by: record.answered_by.get(),
             total: now.saturating_duration_since(record.started),
-            ttfb: record.ttfb,
+            ttfb: record.ttfb.get(),
             auth: record.auth,
             bytes_in: record.moved.body_in.get(),
             bytes_out: record.moved.body_out.get(),

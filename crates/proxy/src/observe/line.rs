@@ -38,9 +38,9 @@ pub(super) fn write(record: &Record, now: Instant, clock: &Clock, out: &mut Vec<
     out.extend_from_slice(br#","path":"#);
     string(record.path(), out);
     out.extend_from_slice(br#","status":"#);
-    integer(record.status.into(), out);
+    integer(record.status.get().into(), out);
     out.extend_from_slice(br#","answered_by":"#);
-    plain(record.answered_by.as_str(), out);
+    plain(record.answered_by.get().as_str(), out);
     out.extend_from_slice(br#","reason":"#);
     optional(record.reason, out);
     out.extend_from_slice(br#","detail":"#);
@@ -52,7 +52,7 @@ pub(super) fn write(record: &Record, now: Instant, clock: &Clock, out: &mut Vec<
     out.extend_from_slice(br#","auth_ms":"#);
     optional_milliseconds(record.auth, out);
     out.extend_from_slice(br#","ttfb_ms":"#);
-    optional_milliseconds(record.ttfb, out);
+    optional_milliseconds(record.ttfb.get(), out);
     out.extend_from_slice(br#","total_ms":"#);
     milliseconds(now.saturating_duration_since(record.started), out);
     out.extend_from_slice(b"}\n");
@@ -262,15 +262,15 @@ mod tests {
             method: record.method(),
             host: record.host(),
             path: record.path(),
-            status: record.status,
-            answered_by: record.answered_by.as_str(),
+            status: record.status.get(),
+            answered_by: record.answered_by.get().as_str(),
             reason: record.reason,
             detail: record.detail.as_deref(),
             complete: record.complete,
             bytes_in: record.moved.body_in.get(),
             bytes_out: record.moved.body_out.get(),
             auth_ms: record.auth.map(milliseconds),
-            ttfb_ms: record.ttfb.map(milliseconds),
+            ttfb_ms: record.ttfb.get().map(milliseconds),
             total_ms: milliseconds(total),
         };
         let expect = serde_json::to_string(&contract).unwrap() + "\n";
@@ -312,13 +312,13 @@ mod tests {
         record.moved.body_out.set(10);
         record.auth = Some(Duration::from_nanos(499));
         record.answered_by_tool(200);
-        record.ttfb = Some(Duration::from_nanos(1_234_567_500));
+        record.ttfb.set(Some(Duration::from_nanos(1_234_567_500)));
         assert_as_serde_writes(&record, Duration::from_micros(90_061_001_200));
         record.client = "[2001:db8::1]:65535".into();
         record.caller = Some(caller("nobody", None));
         record.reason = Some("UpstreamTimeout");
         record.detail = Some("it \"took\"\ttoo\u{1}long …".into());
-        record.answered_by = AnsweredBy::Proxy;
+        record.answered_by.set(AnsweredBy::Proxy);
         record.broke_off();
         assert_as_serde_writes(&record, Duration::from_millis(20));
     }
