@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretRef};
 use connectors_http1::{Field, Framing, HeadWriter, Line, PreparedField, RequestHead, WriteError};
 use memchr::memmem;
@@ -70,8 +72,17 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
         if line.field == Field::Te {
             trailers |= line.value.split(|b| *b == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
         }
-        if stays(outgoing, &line) {
-            writer.line(&line);
+        if !stays(outgoing, &line) {
+            continue;
+        }
+        match without_bearer(outgoing, &line) {
+            None => {
+                writer.line(&line);
+            }
+            Some(rest) if rest.is_empty() => {}
+            Some(rest) => {
+                writer.field(line.name(), &rest)?;
+            }
         }
     }
     match head.framing() {
@@ -143,6 +154,26 @@ fn stays(outgoing: &Outgoing<'_>, line: &Line<'_>) -> bool {
         _ if line.is_named("HTTP2-Settings") => false,
         _ => !outgoing.head.connection_lists(line) && !holds_token(value, outgoing.token) && !is_replaced(outgoing.credential, line.name_bytes()),
     }
+}
+
+/// If the line is a list of WebSocket protocols with a token among them, the list without it.
+///
+/// Browsers can set no Authorization on a WebSocket, so Kubernetes takes a bearer token, in base64url, as the name of a protocol. It is the caller's
+/// Authorization in another place, and is treated alike.
+fn without_bearer(outgoing: &Outgoing<'_>, line: &Line<'_>) -> Option<Vec<u8>> {
+    const BEARER: &[u8] = b"base64url.bearer.authorization.k8s.io.";
+    if !line.is_named("Sec-WebSocket-Protocol") {
+        return None;
+    }
+    let goes = |protocol: &[u8]| match protocol.split_at_checked(BEARER.len()) {
+        Some((prefix, encoded)) if prefix.eq_ignore_ascii_case(BEARER) => {
+            // What can't be read can't be known to be harmless.
+            outgoing.at_target || URL_SAFE_NO_PAD.decode(encoded.trim_ascii_end()).map_or(true, |value| holds_token(&value, outgoing.token))
+        }
+        _ => false,
+    };
+    let protocols = || line.value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+    protocols().any(goes).then(|| protocols().filter(|protocol| !goes(protocol)).collect::<Vec<_>>().join(&b", "[..]))
 }
 
 /// Whether a trailer of the caller's goes on to the tool.
@@ -232,6 +263,31 @@ mod tests {
     }
 
     const OWN: &str = "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: c\r\nVia: 1.1 connectors\r\n";
+
+    #[test]
+    fn a_token_among_the_websocket_protocols_is_left_out() {
+        let bearer = |token: &str| format!("base64url.bearer.authorization.k8s.io.{}", URL_SAFE_NO_PAD.encode(token));
+        let (own, other) = (bearer(TOKEN), bearer("another"));
+        for (at_target, protocols, expect) in [
+            (true, format!("{own}, v4.channel.k8s.io"), Some("v4.channel.k8s.io".to_owned())),
+            (
+                true,
+                format!("v5.channel.k8s.io,{} ,v4.channel.k8s.io", own.replace("base64url", "Base64URL")),
+                Some("v5.channel.k8s.io, v4.channel.k8s.io".into()),
+            ),
+            (true, own.clone(), None),
+            // On a target no Authorization of the caller's goes on, whoever it is meant for; elsewhere only the proxy's token is held back.
+            (true, format!("{other}, chat"), Some("chat".into())),
+            (false, format!("{other}, chat"), Some(format!("{other}, chat"))),
+            (false, format!("{own}, chat"), Some("chat".into())),
+            (false, format!("{own}=, chat"), Some("chat".into())),
+            (true, "chat, superchat".into(), Some("chat, superchat".into())),
+        ] {
+            let text = sent(&format!("GET /x HTTP/1.1\r\nHost: c\r\nSec-WebSocket-Protocol: {protocols}"), at_target, None);
+            let found = text.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: ")).map(str::to_owned);
+            assert_eq!(found, expect, "{protocols}, at the target: {at_target}");
+        }
+    }
 
     #[test]
     fn the_tool_gets_its_own_host_path_and_credential() {
