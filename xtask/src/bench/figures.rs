@@ -12,8 +12,8 @@ pub(super) struct Figures {
     /// Requests a second, or MB a second.
     pub(super) throughput: Race,
     /// Bytes, in the middle of a run.
-    pub(super) memory: [f64; 3],
-    /// How much of their CPUs they used.
+    pub(super) memory: Race,
+    /// How much of the time they ran or waited for their CPU.
     pub(super) busy: [f64; 3],
 }
 
@@ -38,7 +38,7 @@ impl Figures {
             load: row.load,
             cpu: Race::of(rounds, cpu)?,
             throughput: Race::of(rounds, throughput)?,
-            memory: medians(rounds, |sample| sample.memory as f64)?,
+            memory: Race::of(rounds, |sample| sample.memory as f64)?,
             busy: medians(rounds, |sample| sample.busy)?,
         })
     }
