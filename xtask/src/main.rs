@@ -16,7 +16,7 @@ const HELP: &str = "\
 cargo xtask tidy            What no compiler checks: crate edges, file sizes, links, leftovers
 cargo xtask tools           Install and build what the tests with real tools need
 cargo xtask test [FILTER]   Everything: format, lints, licences, and every test, or the suites whose name has FILTER in it
-cargo xtask bench           A race against nginx and haproxy, written into docs/performance.md: 9 rounds, an hour or less
+cargo xtask bench           A race against nginx and haproxy, written into docs/performance.md: 9 rounds, half an hour
     --rounds N              So many rounds
     --quick                 3 short rounds, not written
     --only TEXT             Only the loads with TEXT in their name, not written

@@ -35,11 +35,15 @@ impl Cpus {
         (self.all / 2).max(1)
     }
 
-    /// `program`, to be run on its side. On a machine with one CPU everything shares it.
+    /// `program`, to be run on its side, and to end with the thread that starts it even where that is killed. On a machine with one CPU
+    /// everything shares it.
     pub(super) fn command(self, side: Side, program: impl AsRef<OsStr>) -> Command {
-        let Some(list) = self.list(side) else { return Command::new(program) };
-        let mut command = Command::new("taskset");
-        command.args(["--cpu-list", &list]).arg(program);
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM"]);
+        if let Some(list) = self.list(side) {
+            command.args(["taskset", "--cpu-list", &list]);
+        }
+        command.arg(program);
         command
     }
 

@@ -12,8 +12,8 @@ pub(super) struct Figures {
     /// Requests a second, or MB a second.
     pub(super) throughput: Race,
     /// Bytes, in the middle of a run.
-    pub(super) memory: [f64; 3],
-    /// How much of their CPUs they used.
+    pub(super) memory: Race,
+    /// How much of the time they ran or waited for their CPU.
     pub(super) busy: [f64; 3],
 }
 
@@ -24,6 +24,8 @@ pub(super) struct Race {
     /// connectors' in parts of the other's in the same round.
     pub(super) to_nginx: Spread,
     pub(super) to_haproxy: Spread,
+    /// haproxy's in parts of nginx's.
+    pub(super) haproxy_to_nginx: Spread,
 }
 
 impl Figures {
@@ -38,7 +40,7 @@ impl Figures {
             load: row.load,
             cpu: Race::of(rounds, cpu)?,
             throughput: Race::of(rounds, throughput)?,
-            memory: medians(rounds, |sample| sample.memory as f64)?,
+            memory: Race::of(rounds, |sample| sample.memory as f64)?,
             busy: medians(rounds, |sample| sample.busy)?,
         })
     }
@@ -54,13 +56,8 @@ impl Figures {
 
 impl Race {
     fn of(rounds: &[[Sample; 3]], quantity: impl Fn(&Sample) -> f64) -> Option<Self> {
-        let ratio = |other: usize| Spread::of(rounds.iter().map(|samples| quantity(&samples[0]) / quantity(&samples[other])));
-        Some(Self { values: medians(rounds, &quantity)?, to_nginx: ratio(1)?, to_haproxy: ratio(2)? })
-    }
-
-    /// haproxy's value in parts of nginx's, for the picture.
-    pub(super) fn haproxy_to_nginx(&self) -> f64 {
-        self.values[2] / self.values[1]
+        let ratio = |of: usize, to: usize| Spread::of(rounds.iter().map(|samples| quantity(&samples[of]) / quantity(&samples[to])));
+        Some(Self { values: medians(rounds, &quantity)?, to_nginx: ratio(0, 1)?, to_haproxy: ratio(0, 2)?, haproxy_to_nginx: ratio(2, 1)? })
     }
 }
 
@@ -86,7 +83,7 @@ mod tests {
         let rounds = vec![[sample(100, 100), sample(200, 100), sample(400, 100)], [sample(200, 100), sample(400, 100), sample(800, 100)]];
         let figures = Figures::of(&Row { load: &LOADS[1], rounds: Ok(rounds) }).unwrap();
         assert_eq!(figures.cpu.to_nginx, Spread { median: 0.5, lower: 0.5, upper: 0.5 });
-        assert_eq!(figures.cpu.to_haproxy.median, 0.25);
+        assert_eq!((figures.cpu.to_haproxy.median, figures.cpu.haproxy_to_nginx.median), (0.25, 2.0));
         assert_eq!(figures.cpu.values, [1500.0, 3000.0, 6000.0]);
         assert_eq!(figures.throughput.values, [50.0; 3]);
     }

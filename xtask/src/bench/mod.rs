@@ -75,8 +75,9 @@ fn race(root: &Path, options: &Options) -> anyhow::Result<bool> {
         bail!("no load has {:?} in its name", options.only.as_deref().unwrap_or_default());
     }
     let world = world::World::create(root)?;
+    let surroundings = report::surroundings();
     let rows = race::run(&world, &loads, options.rounds, options.seconds)?;
-    let markdown = report::markdown(&rows, options.rounds, options.seconds);
+    let markdown = report::markdown(&rows, &surroundings, options.rounds, options.seconds);
     println!("\n{markdown}");
     if options.write {
         report::write(root, &rows, &markdown)?;

@@ -15,7 +15,7 @@ use super::nginx::Nginx;
 use super::process::Process;
 use super::tool::Body;
 use super::tunnel::Tunnel;
-use super::usage;
+use super::usage::{self, Threads};
 use super::world::{Served, World};
 
 /// How many Connectors everybody knows.
@@ -39,7 +39,7 @@ pub(super) struct Sample {
     pub(super) seconds: f64,
     /// In the middle of the run.
     pub(super) memory: u64,
-    /// How much of the CPUs it had it used, from 0 to 1: near 1, it was what everybody waited for.
+    /// How much of the time its busiest threads, one a CPU, ran or waited for the CPU, from 0 to 1: near 1, it was what everybody waited for.
     pub(super) busy: f64,
 }
 
@@ -149,7 +149,7 @@ impl<'a> Field<'a> {
         let seconds = if load.body == Body::Megabytes100 { 2 * seconds } else { seconds };
         let process = self.process(system);
         let family = usage::family(process.id());
-        let before = usage::cpu(&family)?;
+        let before = Threads::of(&family)?;
         let mut memory = 0;
         let (seen, took) = timed(|| -> anyhow::Result<_> {
             self.generator.run(load, &self.aim(load.way, system), seconds, || {
@@ -158,9 +158,11 @@ impl<'a> Field<'a> {
             })
         })
         .with_context(|| format!("{system:?}"))?;
-        let cpu = usage::cpu(&family)?.saturating_sub(before);
+        let after = Threads::of(&family)?;
         process.forget_output()?;
-        let busy = cpu.as_secs_f64() / took.as_secs_f64() / self.world.cpus.measured() as f64;
+        let cpu = after.cpu_since(&before);
+        let workers = self.world.cpus.measured();
+        let busy = after.busiest_since(&before, workers).as_secs_f64() / took.as_secs_f64() / workers as f64;
         Ok(Sample { cpu, requests: seen.requests, bytes: seen.bytes, seconds: seen.seconds, memory, busy })
     }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use super::cpus::Cpus;
-use super::figures::{Figures, Race};
+use super::figures::Figures;
 use super::picture;
 use super::race::Row;
 use super::stats::Spread;
@@ -21,14 +21,14 @@ const BEGIN: &str = "<!-- begin: written by `cargo xtask bench` -->\n";
 const END: &str = "<!-- end -->\n";
 
 /// The results, as Markdown.
-pub(super) fn markdown(rows: &[Row], rounds: u32, seconds: u32) -> String {
+pub(super) fn markdown(rows: &[Row], surroundings: &str, rounds: u32, seconds: u32) -> String {
     let figures: Vec<Figures> = rows.iter().filter_map(Figures::of).collect();
-    let mut text = format!("{}. Medians of {rounds} rounds of {seconds} s; in parentheses the quartiles.\n\n", surroundings());
+    let mut text = format!("{surroundings}. Medians of {rounds} rounds of {seconds} s; in parentheses the quartiles.\n\n");
     text += "CPU time, user and system, of all processes and threads: µs a request; s a GB for 1 MB and 100 MB.\n\n";
     text += &cpu(&figures);
-    text += "\nThroughput, requests/s (MB/s for 1 MB and 100 MB), and how much of its CPU each used: below 100%, something else was waited for.\n\n";
+    text += "\nThroughput, requests/s (MB/s for 1 MB and 100 MB), and how much of the time each ran or waited for its CPU: well below 100%, the load or the tool was waited for.\n\n";
     text += &throughput(&figures);
-    text += "\nMemory in the middle of a run, PSS in MB.\n\n";
+    text += "\nMemory in the middle of a run, PSS in MB. The servers go through all loads, so what one load left is there at the next.\n\n";
     text += &memory(&figures);
     for row in rows {
         if let Err(why) = &row.rounds {
@@ -50,15 +50,18 @@ pub(super) fn write(root: &Path, rows: &[Row], markdown: &str) -> anyhow::Result
     Ok(())
 }
 
-/// What was measured, and where.
-fn surroundings() -> String {
+/// What is measured, and where. To be asked before, since it tells how busy others keep the machine.
+pub(super) fn surroundings() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("unknown", |(_, model)| model).to_owned();
     let cpus = Cpus::here();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let haproxy = version("haproxy", "-v").split(' ').take(3).collect::<Vec<_>>().join(" ");
     let nginx = version("nginx", "-v").replace("nginx version: ", "");
-    format!("{nginx}, {haproxy}, Linux {}, {cpu}, {} of {} CPUs for what is measured", kernel.trim(), cpus.measured(), cpus.all())
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    let machine = format!("{cpu}, {} of {} CPUs for what is measured, load average before {load}", cpus.measured(), cpus.all());
+    format!("{nginx}, {haproxy}, Linux {}, {machine}", kernel.trim())
 }
 
 /// The first line of what a program says of its version.
@@ -87,20 +90,20 @@ fn cpu(figures: &[Figures]) -> String {
 
 fn throughput(figures: &[Figures]) -> String {
     let mut table = Table::new(["load", "connectors", "nginx", "haproxy", "÷ nginx", "÷ haproxy", "busy"]);
-    for Figures { load, throughput, busy, .. } in figures {
-        let Race { values, to_nginx, to_haproxy } = throughput;
-        let [connectors, nginx, haproxy] = values.map(number);
-        let busy = busy.map(|part| format!("{:.0}%", part * 100.0)).join(" ");
-        table.row([load.name(), connectors, nginx, haproxy, ratio(*to_nginx), ratio(*to_haproxy), busy]);
+    for one in figures {
+        let busy = one.busy.map(|part| format!("{:.0}%", part * 100.0)).join(" ");
+        let [connectors, nginx, haproxy] = one.throughput.values.map(number);
+        let (to_nginx, to_haproxy) = (ratio(one.throughput.to_nginx), ratio(one.throughput.to_haproxy));
+        table.row([one.load.name(), connectors, nginx, haproxy, to_nginx, to_haproxy, busy]);
     }
     table.markdown()
 }
 
 fn memory(figures: &[Figures]) -> String {
-    let mut table = Table::new(["load", "connectors", "nginx", "haproxy"]);
+    let mut table = Table::new(["load", "connectors", "nginx", "haproxy", "÷ nginx", "÷ haproxy"]);
     for one in figures {
-        let [connectors, nginx, haproxy] = one.memory.map(|bytes| number(bytes / 1e6));
-        table.row([one.load.name(), connectors, nginx, haproxy]);
+        let [connectors, nginx, haproxy] = one.memory.values.map(|bytes| number(bytes / 1e6));
+        table.row([one.load.name(), connectors, nginx, haproxy, ratio(one.memory.to_nginx), ratio(one.memory.to_haproxy)]);
     }
     table.markdown()
 }

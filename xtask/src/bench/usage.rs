@@ -1,5 +1,6 @@
 //! What processes use, as the kernel counts it (proc(5)).
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -18,20 +19,48 @@ pub(super) fn family(process: u32) -> Vec<u32> {
     family
 }
 
-/// The CPU time of every thread of these processes until now, user and system, to the nanosecond: `/proc/PID/task/*/schedstat`.
+/// What the threads of some processes have had of the CPUs until now, to the nanosecond: `/proc/PID/task/*/schedstat`.
 ///
 /// A thread that has ended isn't in it any more; none of the servers measured here ends threads while it serves.
-pub(super) fn cpu(processes: &[u32]) -> anyhow::Result<Duration> {
-    let mut nanoseconds = 0;
-    for process in processes {
-        let folder = format!("/proc/{process}/task");
-        for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
-            let path = thread?.path().join("schedstat");
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {} (CONFIG_SCHED_INFO)", path.display()))?;
-            nanoseconds += text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).with_context(|| format!("{}: {text:?}", path.display()))?;
+pub(super) struct Threads {
+    /// By id: time on a CPU, user and system, and time waiting for one.
+    times: BTreeMap<u32, (Duration, Duration)>,
+}
+
+impl Threads {
+    /// Of all threads of these processes.
+    pub(super) fn of(processes: &[u32]) -> anyhow::Result<Self> {
+        let mut times = BTreeMap::new();
+        for process in processes {
+            let folder = format!("/proc/{process}/task");
+            for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
+                let path = thread?.path();
+                let id = path.file_name().and_then(|name| name.to_str()?.parse().ok()).with_context(|| format!("{} is no thread", path.display()))?;
+                let text = fs::read_to_string(path.join("schedstat")).with_context(|| format!("no schedstat in {} (CONFIG_SCHED_INFO)", path.display()))?;
+                times.insert(id, running_and_waiting(&text).with_context(|| format!("{}: {text:?}", path.display()))?);
+            }
         }
+        Ok(Self { times })
     }
-    Ok(Duration::from_nanos(nanoseconds))
+
+    /// CPU time since `before`, of all of them.
+    pub(super) fn cpu_since(&self, before: &Self) -> Duration {
+        self.since(before).map(|(running, _)| running).sum()
+    }
+
+    /// Time on a CPU or waiting for one since `before`, of the `count` threads with the most of it.
+    pub(super) fn busiest_since(&self, before: &Self, count: usize) -> Duration {
+        let mut busy: Vec<Duration> = self.since(before).map(|(running, waiting)| running + waiting).collect();
+        busy.sort_by(|a, b| b.cmp(a));
+        busy.into_iter().take(count).sum()
+    }
+
+    fn since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (Duration, Duration)> {
+        self.times.iter().map(|(id, (running, waiting))| {
+            let (running_before, waiting_before) = before.times.get(id).copied().unwrap_or_default();
+            (running.saturating_sub(running_before), waiting.saturating_sub(waiting_before))
+        })
+    }
 }
 
 /// The CPU time of a process since it started, threads that have ended included, to 10 ms: `/proc/PID/stat`.
@@ -51,6 +80,12 @@ pub(super) fn memory(processes: &[u32]) -> anyhow::Result<u64> {
         bytes += pss(&text).with_context(|| format!("{path} has no Pss"))? * 1024;
     }
     Ok(bytes)
+}
+
+/// The first two numbers of a `schedstat`.
+fn running_and_waiting(schedstat: &str) -> Option<(Duration, Duration)> {
+    let mut numbers = schedstat.split_whitespace().map(|number| number.parse().ok().map(Duration::from_nanos));
+    Some((numbers.next()??, numbers.next()??))
 }
 
 /// User and system time of a `stat` line. The name in parentheses may have anything in it.
@@ -83,11 +118,20 @@ mod tests {
         let own = [std::process::id()];
         assert!(family(own[0]).contains(&own[0]));
         assert!(memory(&own).unwrap() > 0);
-        let before = cpu(&own).unwrap();
-        let mut sum = 0_u64;
-        while cpu(&own).unwrap() == before {
-            sum = std::hint::black_box(sum.wrapping_add(1));
-        }
         assert!(cpu_since_start(own[0]).unwrap() < Duration::from_secs(3600));
+        assert!(!Threads::of(&own).unwrap().times.is_empty());
+    }
+
+    #[test]
+    fn threads_are_compared_one_by_one() {
+        let threads = |times: &[(u32, u64, u64)]| {
+            let milliseconds = |&(id, running, waiting): &_| (id, (Duration::from_millis(running), Duration::from_millis(waiting)));
+            Threads { times: times.iter().map(milliseconds).collect() }
+        };
+        let (before, after) = (threads(&[(1, 100, 0), (2, 100, 50)]), threads(&[(1, 110, 5), (2, 130, 50), (3, 1, 1)]));
+        assert_eq!(after.cpu_since(&before), Duration::from_millis(41));
+        assert_eq!(after.busiest_since(&before, 1), Duration::from_millis(30));
+        assert_eq!(after.busiest_since(&before, 2), Duration::from_millis(45));
+        assert_eq!(running_and_waiting("306314100 81684192 30\n"), Some((Duration::from_nanos(306_314_100), Duration::from_nanos(81_684_192))));
     }
 }

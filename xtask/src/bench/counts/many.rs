@@ -9,7 +9,7 @@ use super::super::connectors::Connectors;
 use super::super::cpus::Side;
 use super::super::manifests::{self, OPEN};
 use super::super::stats::Spread;
-use super::super::usage;
+use super::super::usage::{self, Threads};
 use super::super::world::{Served, World};
 
 /// How often starting is measured.
@@ -41,7 +41,7 @@ pub(super) fn change(world: &World, served: &Served) -> anyhow::Result<f64> {
     for number in 0..CHANGES {
         // Whatever starting left to do is done.
         settle(&family)?;
-        let before = usage::cpu(&family)?;
+        let before = Threads::of(&family)?;
         let wanted = manifests::change_password(&served.manifests, OPEN, &format!("another-{number}"), &world.tool)?;
         let deadline = Instant::now() + DEADLINE;
         while client.exchange(request.as_bytes())? != wanted.as_bytes() {
@@ -50,7 +50,7 @@ pub(super) fn change(world: &World, served: &Served) -> anyhow::Result<f64> {
             }
             std::thread::sleep(INTERVAL);
         }
-        times.push((usage::cpu(&family)?.saturating_sub(before)).as_secs_f64() * 1e3);
+        times.push(Threads::of(&family)?.cpu_since(&before).as_secs_f64() * 1e3);
     }
     Ok(median(times))
 }
@@ -62,11 +62,11 @@ fn begin(world: &World, served: &Served) -> anyhow::Result<Connectors> {
 /// Waits until the processes have nothing to do.
 fn settle(family: &[u32]) -> anyhow::Result<()> {
     let deadline = Instant::now() + DEADLINE;
-    let mut before = usage::cpu(family)?;
+    let mut before = Threads::of(family)?;
     while Instant::now() < deadline {
         std::thread::sleep(INTERVAL * 4);
-        let now = usage::cpu(family)?;
-        if now.saturating_sub(before) < Duration::from_millis(1) {
+        let now = Threads::of(family)?;
+        if now.cpu_since(&before) < Duration::from_millis(1) {
             return Ok(());
         }
         before = now;
