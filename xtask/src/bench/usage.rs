@@ -9,6 +9,9 @@ use anyhow::Context as _;
 /// Ticks a second in `/proc/PID/stat`; the same on every Linux since 2.6 (USER_HZ).
 const TICKS_A_SECOND: u64 = 100;
 
+/// ESRCH on Linux (errno(3)), for which `ErrorKind` has no name.
+const NO_SUCH_PROCESS: i32 = 3;
+
 /// `process` and those that it started.
 pub(super) fn family(process: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
@@ -36,7 +39,12 @@ impl Threads {
             for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
                 let path = thread?.path();
                 let id = path.file_name().and_then(|name| name.to_str()?.parse().ok()).with_context(|| format!("{} is no thread", path.display()))?;
-                let text = fs::read_to_string(path.join("schedstat")).with_context(|| format!("no schedstat in {} (CONFIG_SCHED_INFO)", path.display()))?;
+                let text = match fs::read_to_string(path.join("schedstat")) {
+                    Ok(text) => text,
+                    // The folder still lists a thread that ends while it is read.
+                    Err(error) if error.raw_os_error() == Some(NO_SUCH_PROCESS) || !path.exists() => continue,
+                    Err(error) => return Err(error).with_context(|| format!("no schedstat in {} (CONFIG_SCHED_INFO)", path.display())),
+                };
                 times.insert(id, running_and_waiting(&text).with_context(|| format!("{}: {text:?}", path.display()))?);
             }
         }
@@ -111,6 +119,16 @@ mod tests {
         let stat = "14432 (a) b) S 14424 14424 26850 0 -1 4194304 87 77 0 0 30 12 0 0 20 0 1 0 1601291 2654208 395";
         assert_eq!(ticks(stat), Some(42));
         assert_eq!(pss("55d0-7ffd ---p 00000000 00:00 0 [rollup]\nRss: 1804 kB\nPss:                 161 kB\nPss_Dirty: 9 kB\n"), Some(161));
+    }
+
+    #[test]
+    fn threads_that_end_meanwhile_do_not_matter() {
+        let own = [std::process::id()];
+        let enders = std::thread::spawn(|| (0..500).for_each(|_| std::thread::spawn(|| ()).join().unwrap()));
+        while !enders.is_finished() {
+            Threads::of(&own).unwrap();
+        }
+        enders.join().unwrap();
     }
 
     #[test]
