@@ -27,11 +27,11 @@ pub(crate) struct Counted {
     pub(crate) figure: f64,
 }
 
-/// Counts what has `only` in its name, prints the table, and returns the figures.
-pub(crate) fn run(root: &Path, only: Option<&str>) -> anyhow::Result<Vec<Counted>> {
+/// Counts those that are chosen, prints the table, and returns the figures.
+pub(crate) fn run(root: &Path, chosen: impl Fn(&Gate) -> bool) -> anyhow::Result<Vec<Counted>> {
     let mut counter = Counter { world: World::create(root)?, few: None, many: None, instructions: None };
     let mut counted = Vec::new();
-    for gate in GATES.iter().filter(|gate| only.is_none_or(|only| gate.name.contains(only))) {
+    for gate in GATES.iter().filter(|gate| chosen(gate)) {
         println!("      {}", gate.name);
         counted.push(Counted { gate, figure: counter.count(gate.count)? });
     }
