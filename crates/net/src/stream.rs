@@ -161,6 +161,11 @@ impl Rewind {
     pub fn new(ahead: Bytes, stream: Stream) -> Self {
         Self { ahead, stream }
     }
+
+    /// The stream; what is left of the bytes ahead is lost.
+    pub fn into_stream(self) -> Stream {
+        self.stream
+    }
 }
 
 impl AsyncRead for Rewind {

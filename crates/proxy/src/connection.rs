@@ -67,16 +67,16 @@ async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: &Peer, tunnel: Option<
         let next = Box::pin(async {
             // From its first byte on, a request is one that stopping waits for.
             let _busy = worker.drain.busy();
-            request(worker, wire, &watchdog, peer, tunnel).await
+            let next = request(worker, wire, &watchdog, peer, tunnel).await;
+            if let Some(Next::After(After::Close)) = next {
+                linger(wire).await;
+            }
+            next
         });
         match next.await {
             Some(Next::Tunnel(tunnel)) => return End::Tunnel(tunnel),
             Some(Next::After(After::KeepAlive)) => {}
-            Some(Next::After(After::Close)) => {
-                linger(wire).await;
-                return End::Closed;
-            }
-            Some(Next::After(After::Abort)) | None => return End::Closed,
+            Some(Next::After(After::Close | After::Abort)) | None => return End::Closed,
         }
     }
 }
@@ -157,6 +157,7 @@ async fn read_head(worker: &Worker, wire: &Wire, head: &mut RequestHead) -> Resu
 
 /// Answers what is no request, and ends the connection.
 pub(crate) async fn refuse_and_close(worker: &Worker, wire: &Wire, peer: &Peer, reject: Reject) {
+    let _busy = worker.drain.busy();
     let watchdog = Watchdog::new(worker.settings.idle_timeout);
     let client = Client::Wire(wire, &watchdog);
     if let Next::After(After::Close) = serve::unreadable(worker, client, &RequestHead::new(), peer, reject).await {
@@ -165,8 +166,8 @@ pub(crate) async fn refuse_and_close(worker: &Worker, wire: &Wire, peer: &Peer, 
 }
 
 /// Ends a connection so that the answer arrives: what the caller is still sending is read for a while, because closing with unread input would
-/// reset the connection and could take the answer with it (RFC 9112 §9.6).
-async fn linger(wire: &Wire) {
+/// reset the connection and could take the answer with it (RFC 9112 §9.6). Stopping should wait for it: the end of the process would do the same.
+pub(crate) async fn linger(wire: &Wire) {
     const LONGEST: Duration = Duration::from_secs(2);
     const MOST_BYTES: usize = 256 * 1024;
     let rest = async {

@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod head;
+mod kept;
 pub(crate) mod server;
 pub(crate) mod websocket;
 

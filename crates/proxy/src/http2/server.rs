@@ -13,13 +13,16 @@ use http::Request;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::head::{self, Place};
+use super::kept::Kept;
 use super::{CONNECTION_WINDOW, SEND_BUFFER, SMALL_FRAMES, STREAM_WINDOW};
 use crate::client::{Client, Peer, Stream};
+use crate::connection;
 use crate::forward::After;
 use crate::intercept::Tunnel;
 use crate::reject::Reject;
 use crate::scratch::Lent;
 use crate::serve::{self, Next};
+use crate::wire::Wire;
 use crate::worker::Worker;
 
 /// Requests that one connection may have at once (RFC 9113 §5.1.2 advises no less than 100).
@@ -63,19 +66,24 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: connectors_net::Stream, re
         .max_pending_accept_reset_streams(MAX_RESET_UNSEEN)
         .max_local_error_reset_streams(Some(MAX_ERRORS))
         .enable_connect_protocol();
-    let handshake = builder.handshake::<_, Bytes>(Rewind::new(read_ahead.freeze(), stream));
+    let kept = Kept::new(Rewind::new(read_ahead.freeze(), stream));
+    let handshake = builder.handshake::<_, Bytes>(kept.clone());
     let Ok(Ok(connection)) = tokio::time::timeout(settings.head_timeout, handshake).await else { return };
-    let shared = Rc::new(Shared { worker, peer, tunnel, active: Cell::new(0) });
+    // An answer is finished when it is handed to h2, which may still have to send it: the connection is what stopping waits for.
+    let _busy = worker.drain.busy();
+    let shared = Rc::new(Shared { worker: worker.clone(), peer, tunnel, active: Cell::new(0) });
     requests(&shared, connection).await;
+    // Callers say something to the last: that they have read what was sent, at least.
+    if let Some(stream) = kept.into_stream() {
+        connection::linger(&Wire::new(stream)).await;
+    }
 }
 
-async fn requests(shared: &Rc<Shared>, mut connection: Connection<Rewind, Bytes>) {
+async fn requests(shared: &Rc<Shared>, mut connection: Connection<Kept, Bytes>) {
     /// Looks within the idle time, and how often one that is stopping is looked at.
     const LOOKS: u32 = 4;
     const STOPPING_LOOKS: Duration = Duration::from_millis(500);
     let worker = &shared.worker;
-    // An answer is finished when it is handed to h2, which may still have to send it: the connection is what stopping waits for.
-    let _busy = worker.drain.busy();
     let mut draining = false;
     let mut idle_looks = 0;
     let mut look = every(worker.settings.idle_timeout / LOOKS);
