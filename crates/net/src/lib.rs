@@ -33,7 +33,7 @@ pub use dial::{ConnectError, Connected, DialError, Dialer, Phase, Resolve, Resol
 pub use drain::{Busy, Drain};
 pub use guard::{AddressDenied, Guard, Reach};
 pub use intercept::{InterceptError, intercept};
-pub use listen::{ListenError, Listeners, accept};
+pub use listen::{ListenError, Listeners, accept, accept_rest};
 pub use pool::{Pool, PoolKey};
 pub use rustls::{ClientConfig, ServerConfig};
 pub use splice::{Pipe, Pipes, SpliceError};

@@ -7,7 +7,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use connectors_testkit::{Builder, Client, Proxy, TestCa, Tool, Wire, client_stream, nothing_comes, pattern, proxy_authorization, read_head, token, wait_for};
+use connectors_testkit::{
+    Builder, Client, DEADLINE, Proxy, TestCa, Tool, Wire, client_stream, nothing_comes, pattern, proxy_authorization, read_head, token, wait_for,
+};
 
 /// What happens within a moment is not left to a limit, of which the shortest is five seconds in these tests.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -240,6 +242,30 @@ fn an_answer_may_begin_and_end_before_the_request_does() {
     tool.wait_closed(1);
     client.try_write(head("GET", ""));
     assert!(client.rest().is_empty());
+}
+
+#[test]
+fn a_request_that_is_on_its_way_when_the_proxy_stops_gets_the_last_answer() {
+    let tool = Tool::echo();
+    let mut proxy = build(&tool).settings(|settings| settings.drain_idle_timeout = DEADLINE).start();
+    // One that was used before, and one that wasn't.
+    let mut clients = [proxy.client(), proxy.client()];
+    assert_eq!(clients[0].send(head("GET", "")).header("connection"), None);
+    let address = proxy.address();
+    let stopping = std::thread::spawn(move || {
+        proxy.stop();
+        proxy
+    });
+    wait_for("the listener to close", || TcpListener::bind(address).is_ok());
+    for client in &mut clients {
+        let answer = client.send(head("GET", ""));
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        assert!(client.rest().is_empty());
+    }
+    // Nothing is left to wait for.
+    let began = Instant::now();
+    drop(stopping.join().unwrap());
+    assert!(began.elapsed() < DEADLINE / 2);
 }
 
 /// How a tool ends its connection.
