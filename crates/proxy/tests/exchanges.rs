@@ -245,6 +245,46 @@ fn an_answer_may_begin_and_end_before_the_request_does() {
 }
 
 #[test]
+fn the_rest_of_a_request_whose_answer_is_through_is_taken_if_the_tool_takes_it() {
+    let tool = Tool::raw(|stream| {
+        read_head(stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").unwrap();
+        let mut body = vec![0; 1_000_000];
+        stream.read_exact(&mut body).unwrap();
+        assert!(body == pattern(1_000_000));
+        read_head(stream);
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+    });
+    let proxy = build(&tool).start();
+    let mut client = proxy.client();
+    let body = pattern(1_000_000);
+    client.write(head("PUT", "Content-Length: 1000000\r\n"));
+    client.write(&body[..1000]);
+    let answer = client.answer("PUT");
+    assert_eq!((answer.text().as_str(), answer.header("connection")), ("done", None));
+    client.write(&body[1000..]);
+    assert_eq!(client.send(head("GET", "")).status, 204);
+    assert_eq!(tool.connections(), 1);
+}
+
+#[test]
+fn a_caller_that_is_refused_early_is_told_that_its_connection_ends() {
+    for (refusal, lines) in [("413 Content Too Large", ""), ("200 OK", "Connection: close\r\n")] {
+        let tool = Tool::raw(move |stream| {
+            read_head(stream);
+            stream.write_all(format!("HTTP/1.1 {refusal}\r\nContent-Length: 2\r\n{lines}\r\nno").as_bytes()).unwrap();
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest);
+        });
+        let proxy = build(&tool).start();
+        let mut client = proxy.client();
+        client.write(head("PUT", "Content-Length: 1000000\r\n"));
+        let answer = client.answer("PUT");
+        assert_eq!((answer.text().as_str(), answer.header("connection")), ("no", Some("close")), "{refusal}");
+    }
+}
+
+#[test]
 fn a_request_that_is_on_its_way_when_the_proxy_stops_gets_the_last_answer() {
     let tool = Tool::echo();
     let mut proxy = build(&tool).settings(|settings| settings.drain_idle_timeout = DEADLINE).start();
