@@ -144,6 +144,33 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is(byte, PLAIN | ODD))
 }
 
+/// As [`is_token`], for constants.
+pub(crate) const fn is_constant_token(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let [byte, tail @ ..] = rest {
+        if classes(*byte) & (PLAIN | ODD) == 0 {
+            return false;
+        }
+        rest = tail;
+    }
+    !bytes.is_empty()
+}
+
+/// Whether it is a name, `: `, a value of visible ASCII and SP with no blanks around it, and CR LF. For constants.
+pub(crate) const fn is_constant_line(bytes: &[u8]) -> bool {
+    let mut colon = 0;
+    while colon < bytes.len() && bytes[colon] != b':' {
+        colon += 1;
+    }
+    let (name, rest) = bytes.split_at(colon);
+    let [b':', b' ', value @ .., b'\r', b'\n'] = rest else { return false };
+    let mut unseen = value;
+    while let [b' '..=b'~', tail @ ..] = unseen {
+        unseen = tail;
+    }
+    is_constant_token(name) && unseen.is_empty() && !matches!(value, [b' ', ..] | [.., b' '])
+}
+
 /// SP or HTAB.
 pub(crate) fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
@@ -159,6 +186,16 @@ pub(crate) fn begins_with<const N: usize>(text: &[u8], pattern: &[u8; N]) -> boo
 /// No control characters but HTAB; bytes above 0x7f are allowed (RFC 9110 §5.5). Also the rule for a reason phrase
 /// (RFC 9112 §4).
 pub(crate) fn is_field_value(bytes: &[u8]) -> bool {
+    if let (Some(first), Some(last), false) = (bytes.first_chunk(), bytes.last_chunk(), bytes.len() > 16) {
+        // In words: SP and visible ASCII have the highest bit neither themselves, nor if SP is taken from them, nor if 1 is added.
+        let other = |word: &[u8; 8]| {
+            let word = u64::from_le_bytes(*word);
+            word.wrapping_sub(ONES * b' ' as u64) | word.wrapping_add(ONES) | word
+        };
+        if (other(first) | other(last)) & (ONES << 7) == 0 {
+            return true;
+        }
+    }
     all(bytes, TEXT, |byte| byte.wrapping_sub(b' ') <= b'~' - b' ')
 }
 

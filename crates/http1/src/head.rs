@@ -337,13 +337,12 @@ impl<S> Head<S> {
         self.spans().iter().filter(move |span| span.name(&self.bytes).eq_ignore_ascii_case(name)).map(|span| span.value(&self.bytes))
     }
 
+    #[inline]
     pub(crate) fn connection_names(&self, name: &[u8]) -> bool {
-        if !self.facts.has(Field::Connection) {
-            return false;
-        }
-        if !self.facts.options.other {
-            return self.facts.options.names(name);
-        }
+        self.facts.has(Field::Connection) && if self.facts.options.other { self.connection_lists(name) } else { self.facts.options.names(name) }
+    }
+
+    fn connection_lists(&self, name: &[u8]) -> bool {
         self.spans()
             .iter()
             .filter(|span| span.field == Field::Connection)

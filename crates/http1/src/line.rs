@@ -1,7 +1,7 @@
 //! One field line, and the grammar of it.
 
-use std::fmt;
-use std::str;
+use std::ops::Range;
+use std::{fmt, str};
 
 use crate::error::HeadError;
 use crate::field::Field;
@@ -9,7 +9,7 @@ use crate::grammar::{letters_prefix, token_prefix, visible_prefix};
 
 /// One field line of a head or of trailers. Only the parser makes these, so none holds a line break or a NUL. `Debug`
 /// shows no value: it may be a credential.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Line<'a> {
     /// What the name means.
@@ -19,6 +19,9 @@ pub struct Line<'a> {
     pub value: &'a [u8],
     /// The whole line with its CR LF, as sent.
     pub raw: &'a [u8],
+    /// What `raw` is a part of, and where it is there.
+    source: &'a [u8],
+    start: u32,
 }
 
 impl<'a> Line<'a> {
@@ -29,15 +32,33 @@ impl<'a> Line<'a> {
     }
 
     /// The name, as sent: a token, which is ASCII.
+    #[inline]
     pub fn name_bytes(&self) -> &'a [u8] {
         self.name
     }
 
+    /// The bytes that the line is a part of, and where it is in them.
+    #[inline]
+    pub(crate) fn place(&self) -> (&'a [u8], Range<usize>) {
+        let start = self.start as usize;
+        (self.source, start..start + self.raw.len())
+    }
+
     /// Whether the name is `name`, without regard to case.
+    #[inline]
     pub fn is_named(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 }
+
+/// Lines are equal that say the same in the same bytes, wherever they stand.
+impl PartialEq for Line<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
+}
+
+impl Eq for Line<'_> {}
 
 impl fmt::Debug for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,22 +115,27 @@ impl Span {
     }
 
     /// The value, in the buffer that this span is about.
+    #[inline]
     pub(crate) fn value<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
         buffer.get(self.value_start as usize..self.value_end as usize).unwrap_or_default()
     }
 
     /// The name, in the buffer that this span is about.
+    #[inline]
     pub(crate) fn name<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
         buffer.get(self.start as usize..self.name_end as usize).unwrap_or_default()
     }
 
     /// The line, in the buffer that this span is about.
+    #[inline]
     pub(crate) fn line<'a>(&self, buffer: &'a [u8]) -> Line<'a> {
         Line {
             field: self.field,
             name: self.name(buffer),
             value: self.value(buffer),
             raw: buffer.get(self.start as usize..self.end as usize).unwrap_or_default(),
+            source: buffer,
+            start: self.start,
         }
     }
 }
