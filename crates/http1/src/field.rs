@@ -108,6 +108,19 @@ impl Field {
         }
     }
 
+    /// Whether the parser looks at the value, or at whether the field is repeated.
+    #[inline(always)]
+    pub(crate) fn is_decisive(self) -> bool {
+        const DECISIVE: u64 = Field::Host.bit()
+            | Field::ContentLength.bit()
+            | Field::TransferEncoding.bit()
+            | Field::Connection.bit()
+            | Field::Expect.bit()
+            | Field::Authorization.bit()
+            | Field::ProxyAuthorization.bit();
+        self.bit() & DECISIVE != 0
+    }
+
     /// This field's bit in a set of fields.
     pub(crate) const fn bit(self) -> u64 {
         1 << self as u8
@@ -151,7 +164,7 @@ struct Known {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Ends(u64, u64);
 
-/// The fields of one name, by the length of it, in small letters.
+/// The fields that have one name.
 const KNOWN: [Known; 29] = [
     Known::new(b"te", Field::Te),
     Known::new(b"via", Field::Via),

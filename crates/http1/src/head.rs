@@ -72,7 +72,7 @@ pub(crate) trait StartLine: Default {
     /// The version that the line names.
     fn version(&self) -> Version;
 
-    /// Checks a field. `repeated`: a line of the same [`Field`] came before.
+    /// Checks a field, if it [is decisive](Field::is_decisive). `repeated`: a line of the same [`Field`] came before.
     fn check_field(&self, field: Field, value: &[u8], repeated: bool) -> Result<(), HeadError>;
 
     /// Checks the head as a whole.
@@ -192,7 +192,10 @@ impl<S: StartLine> Head<S> {
     fn other_line(&mut self, input: &[u8], max_lines: usize) -> Result<Next, HeadError> {
         let begin = self.progress.line;
         let scanned = self.progress.scanned.max(begin);
-        let end = scanned + text_prefix(&input[scanned..]);
+        let end = match input[scanned..] {
+            [b'\r', ..] => scanned,
+            _ => scanned + text_prefix(&input[scanned..]),
+        };
         self.progress.scanned = end;
         if !at_line_end(&input[end..]).map_err(|control| control_error(&input[begin..end], control))? {
             return Ok(Next::Incomplete);
@@ -246,14 +249,7 @@ impl<S: StartLine> Head<S> {
     fn field(&mut self, span: Span, input: &[u8]) -> Result<(), HeadError> {
         let repeated = self.facts.has(span.field);
         self.facts.present |= span.field.bit();
-        let decisive = Field::Host.bit()
-            | Field::ContentLength.bit()
-            | Field::TransferEncoding.bit()
-            | Field::Connection.bit()
-            | Field::Expect.bit()
-            | Field::Authorization.bit()
-            | Field::ProxyAuthorization.bit();
-        if span.field.bit() & decisive == 0 { Ok(()) } else { self.decisive_field(span.field, span.value(input), repeated) }
+        if span.field.is_decisive() { self.decisive_field(span.field, span.value(input), repeated) } else { Ok(()) }
     }
 
     fn decisive_field(&mut self, field: Field, value: &[u8], repeated: bool) -> Result<(), HeadError> {

@@ -104,14 +104,7 @@ impl Span {
 
     #[inline(always)]
     fn new(start: usize, name_end: usize, value_start: usize, value_end: usize, end: usize, field: Field) -> Self {
-        Self {
-            start: start as u32,
-            name_end: name_end as u32,
-            value_start: value_start as u32,
-            value_end: value_end as u32,
-            end: end as u32,
-            field,
-        }
+        Self { start: start as u32, name_end: name_end as u32, value_start: value_start as u32, value_end: value_end as u32, end: end as u32, field }
     }
 
     /// The value, in the buffer that this span is about.
@@ -184,5 +177,35 @@ pub(crate) fn control_error(before: &[u8], control: u8) -> HeadError {
         b'\r' => HeadError::BareCr,
         _ if before.contains(&b':') => HeadError::FieldValue,
         _ => HeadError::FieldName,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::text_prefix;
+
+    /// The quick reader accepts less than the careful one, and reads what it accepts in the same way.
+    #[test]
+    fn a_simple_line_reads_as_any_line_does() {
+        let names = ["Host", "content-length", "X-Forwarded-For", "X-Forwarded-Server", "Proxy-Authentication-Infos", "accept", "", "X_Y", "A1", "A B", "-"];
+        let values = ["a", " a", "a ", "", " ", "\t", "a\tb", "a b", "\u{e9}", "~", "a\rb", "a:b"];
+        let mut accepted = 0;
+        for (name, value) in names.into_iter().flat_map(|name| values.map(|value| (name, value))) {
+            for (between, end) in [(": ", "\r\n"), (":", "\r\n"), (":  ", "\r\n"), (" : ", "\r\n"), (": ", "\n"), (": ", "\r"), (": ", "")] {
+                for after in ["", "\r\n", "Other: 1\r\n\r\nand a body of more than sixteen bytes"] {
+                    let input = format!("{name}{between}{value}{end}{after}");
+                    let Some(simple) = Simple::parse(input.as_bytes()) else { continue };
+                    let (line, _) = input.split_once("\r\n").unwrap();
+                    assert_eq!(text_prefix(line.as_bytes()), line.len(), "{input:?}");
+                    let (simple, any) = (Span::of_simple(simple, 0), Span::parse(line.as_bytes(), 0).unwrap());
+                    assert_eq!(simple.line(input.as_bytes()), any.line(input.as_bytes()), "{input:?}");
+                    let parts = |span: Span| (span.start, span.name_end, span.value_start, span.value_end, span.end, span.field);
+                    assert_eq!(parts(simple), parts(any), "{input:?}");
+                    accepted += 1;
+                }
+            }
+        }
+        assert!(accepted > 30, "{accepted}");
     }
 }

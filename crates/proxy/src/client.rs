@@ -19,6 +19,11 @@ use crate::http2::head;
 use crate::watchdog::Watchdog;
 use crate::wire::Wire;
 
+/// What `Via` says of a hop by HTTP/1.1 (RFC 9110 §7.6.3).
+pub(crate) static VIA_HTTP1: PreparedField = PreparedField::constant("Via: 1.1 connectors\r\n");
+/// And by HTTP/2.
+pub(crate) static VIA_HTTP2: PreparedField = PreparedField::constant("Via: 2 connectors\r\n");
+
 /// Who is at the other end of a caller's connection.
 pub(crate) struct Peer {
     /// The address and port that it comes from, written out once for all its records.
@@ -100,11 +105,11 @@ impl<'a> Client<'a> {
         matches!(self, Self::Stream(_))
     }
 
-    /// What `Via` says of the hop from the caller (RFC 9110 §7.6.3).
-    pub(crate) fn via(self) -> &'static str {
+    /// The `Via` of the hop from the caller.
+    pub(crate) fn via(self) -> &'static PreparedField {
         match self {
-            Self::Wire(..) => "1.1 connectors",
-            Self::Stream(_) => "2 connectors",
+            Self::Wire(..) => &VIA_HTTP1,
+            Self::Stream(_) => &VIA_HTTP2,
         }
     }
 

@@ -7,12 +7,12 @@ use std::pin::pin;
 use std::task::Poll;
 
 use connectors_core::{Scheme, TrustRoots};
-use connectors_http1::{BodyError, Framing, ResponseFraming, ResponseHead, Version};
+use connectors_http1::{BodyError, Framing, PreparedField, ResponseFraming, ResponseHead, Version};
 use connectors_net::{Alpn, PoolKey, Protocol, Reach};
 
 use crate::answer::{self, Coding, Incoming, Switch};
 use crate::body::{self, Onward, RelayError, Sending, Sink, Source, relay};
-use crate::client::{Client, Gone};
+use crate::client::{Client, Gone, VIA_HTTP1};
 use crate::http2::client::Place;
 use crate::http2::{head as http2_head, websocket};
 use crate::inject::{self, Outgoing};
@@ -332,7 +332,7 @@ impl Exchange<'_> {
     }
 
     /// Passes a 1xx on, to those who know what that is (RFC 9110 §15.2).
-    async fn interim(&self, head: &ResponseHead, via: &'static str, progress: &Progress<'_>) -> Result<Result<(), Gone>, Failure> {
+    async fn interim(&self, head: &ResponseHead, via: &'static PreparedField, progress: &Progress<'_>) -> Result<Result<(), Gone>, Failure> {
         if head.status() == 100 {
             progress.continued.set(true);
         }
@@ -361,7 +361,7 @@ impl Exchange<'_> {
         record.answered_by_tool(head.status());
         let switch = Some(if self.client.is_http2() { Switch::Stream } else { Switch::Connection(asked) });
         let (request, framing) = (self.outgoing.head, ResponseFraming::UntilClose);
-        let incoming = Incoming { request, head, framing, mapping: self.mapping, keep_alive: true, via: "1.1 connectors", switch };
+        let incoming = Incoming { request, head, framing, mapping: self.mapping, keep_alive: true, via: &VIA_HTTP1, switch };
         let mut out = Vec::with_capacity(512);
         answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
         progress.answered.set(true);
