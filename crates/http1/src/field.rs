@@ -247,7 +247,7 @@ impl Ends {
         } else {
             (0, 0)
         };
-        Self(first | ONES * 0x20, last | ONES * 0x20)
+        Self(first | (ONES * 0x20), last | (ONES * 0x20))
     }
 
     #[inline(always)]
