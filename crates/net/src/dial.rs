@@ -213,6 +213,13 @@ impl Dialer {
 }
 
 impl Standing {
+    /// Confirmed in this moment, and due.
+    #[cfg(test)]
+    pub(crate) fn overdue() -> Self {
+        let now = StdInstant::now();
+        Self { confirmed: now, due: Some(now) }
+    }
+
     /// Whether [`Dialer::confirm`] has to look.
     pub fn is_due(&self, now: StdInstant) -> bool {
         self.due.is_some_and(|due| now >= due)

@@ -6,7 +6,7 @@
 //! * What was connected under one [`TrustRoots`](connectors_core::TrustRoots) or for one [`Reach`] serves no other: see [`PoolKey`] and [`ClientTls`].
 //! * Without a usable CA there is an error and no certificate; nothing here passes bytes through unread.
 //!
-//! Listeners, the CA and TLS configurations are shared by all cores; a [`Pool`] belongs to one.
+//! Listeners, the CA, TLS configurations, names and the [`ConnectionLimit`] are shared by all cores; a [`Pool`] belongs to one.
 
 mod alpn;
 mod authority;
@@ -35,7 +35,7 @@ pub use guard::{AddressDenied, Guard, Reach};
 pub use intercept::{InterceptError, intercept};
 pub use listen::{ListenError, Listeners, accept};
 pub use names::{Resolve, Resolving, SystemResolver};
-pub use pool::{Pool, PoolKey};
+pub use pool::{Claim, ConnectionLimit, Lease, Pool, PoolKey, Pooled};
 pub use rustls::{ClientConfig, ServerConfig};
 pub use stream::Stream;
 pub use tls::{ClientTls, TlsError};

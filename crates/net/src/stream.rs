@@ -50,6 +50,15 @@ impl Stream {
         })
     }
 
+    /// The port on this side.
+    #[cfg(test)]
+    pub(crate) fn local_port(&self) -> u16 {
+        match &self.0 {
+            Kind::Plain(stream) => stream.local_addr().unwrap().port(),
+            Kind::Server(_) | Kind::Client(_) => panic!("not plain"),
+        }
+    }
+
     /// Whether an idle connection can't be used for another request: the peer has closed it, or has sent something that nobody asked for.
     ///
     /// Looks at what the runtime knows and doesn't wait; what the peer did within the last moment shows when the connection is used.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connectors_core::TrustRoots;
 use connectors_http1::{BodyDecoder, BodyError, Framing, ResponseFraming, ResponseHead, Version};
-use connectors_net::{Alpn, PoolKey, Reach};
+use connectors_net::{Alpn, Lease, PoolKey, Reach};
 
 use crate::answer::{self, Coding, Incoming};
 use crate::inject::{self, Outgoing};
@@ -82,30 +82,30 @@ impl Exchange<'_> {
     pub(crate) async fn run(&self, record: &mut Record) -> Result<After, Reject> {
         let mut request = Vec::with_capacity(1024);
         inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
-        let key = PoolKey { origin: self.outgoing.origin.clone(), trust: self.trust.clone(), reach: self.reach };
-        if let Some(pooled) = self.pooled(&key) {
-            match self.attempt(&key, pooled, &request, self.is_repeatable(), record).await {
-                Err(Failure::Stale) => {}
+        let key = PoolKey { origin: self.outgoing.origin, trust: self.trust, reach: self.reach };
+        let dialer = &self.worker.dialer;
+        let mut upstream = self.worker.pool.acquire(key, dialer, Alpn::Http1).await.map_err(Reject::Dial)?;
+        if upstream.reused() {
+            match self.attempt(&upstream, &request, self.is_repeatable(), record).await {
+                Ok((after, reusable)) => return Ok(Self::done(upstream, after, reusable)),
                 Err(Failure::Reject(reject)) => return Err(reject),
-                Ok(after) => return Ok(after),
+                Err(Failure::Stale) => upstream = upstream.renew(dialer, Alpn::Http1).await.map_err(Reject::Dial)?,
             }
         }
-        let fresh = self.worker.dialer.connect(self.outgoing.origin, self.trust, self.reach, Alpn::Http1).await.map_err(Reject::Dial)?;
-        match self.attempt(&key, Wire::new(fresh.stream), &request, false, record).await {
-            Ok(after) => Ok(after),
+        match self.attempt(&upstream, &request, false, record).await {
+            Ok((after, reusable)) => Ok(Self::done(upstream, after, reusable)),
             Err(Failure::Reject(reject)) => Err(reject),
             Err(Failure::Stale) => Err(Reject::NoAnswer(std::io::ErrorKind::UnexpectedEof.into())),
         }
     }
 
-    /// An idle connection that still seems to live.
-    fn pooled(&self, key: &PoolKey) -> Option<Wire> {
-        loop {
-            let wire = self.worker.pool.borrow_mut().take(key)?;
-            if !wire.is_stale() {
-                return Some(wire);
-            }
+    /// Gives the tool's connection back, or closes it.
+    fn done(upstream: Lease<Wire>, after: After, reusable: bool) -> After {
+        if reusable {
+            upstream.release_buffer();
+            upstream.keep();
         }
+        after
     }
 
     /// Whether the request may be sent twice: nothing of it is used up, and doing it twice is doing it once (RFC 9110 §9.2.2).
@@ -114,20 +114,15 @@ impl Exchange<'_> {
         matches!(head.framing(), Framing::None | Framing::Length(0)) && matches!(head.method(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
     }
 
-    async fn attempt(&self, key: &PoolKey, upstream: Wire, request: &[u8], repeatable: bool, record: &mut Record) -> Result<After, Failure> {
+    async fn attempt(&self, upstream: &Wire, request: &[u8], repeatable: bool, record: &mut Record) -> Result<(After, bool), Failure> {
         let progress = Progress::default();
-        let outcome = self.both_ways(&upstream, request, repeatable, &progress, record).await;
+        let outcome = self.both_ways(upstream, request, repeatable, &progress, record).await;
         record.bytes(progress.body_in.get(), progress.body_out.get());
         let (after, reusable) = outcome?;
-        if reusable && progress.uploaded.get() && upstream.with_input(<[u8]>::is_empty) {
-            upstream.release_buffer();
-            self.worker.pool.borrow_mut().put(key.clone(), upstream);
-        }
+        let reusable = reusable && progress.uploaded.get() && upstream.with_input(<[u8]>::is_empty);
         // The rest of the request's body can't be told from a next request.
-        if after == After::KeepAlive && !progress.uploaded.get() {
-            return Ok(After::Close);
-        }
-        Ok(after)
+        let after = if after == After::KeepAlive && !progress.uploaded.get() { After::Close } else { after };
+        Ok((after, reusable))
     }
 
     /// Runs both directions until the answer is through. Also says whether the tool's connection can be used again.

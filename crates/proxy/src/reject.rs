@@ -188,14 +188,16 @@ fn target(error: TargetError) -> Refusal {
 }
 
 fn dial(error: &DialError) -> Refusal {
+    let fields = if matches!(error, DialError::Full(_)) { RETRY } else { &[] };
     let (status, reason, message) = match error {
         DialError::Denied(_) => (403, "AddressDenied", "the address may not be reached through this proxy"),
         DialError::Resolve(_) => (502, "UpstreamUnresolved", "the tool's host name can't be resolved"),
         DialError::Connect(_) => (502, "UpstreamUnreachable", "the tool can't be reached"),
         DialError::Tls(_) => (502, "UpstreamTLSFailed", "the TLS connection to the tool failed"),
         DialError::Timeout(_) => (504, "UpstreamTimeout", "the tool can't be reached in time"),
+        DialError::Full(_) => (503, "UpstreamBusy", "too many connections to the tool are in use; try again"),
     };
-    Refusal { status, reason, message: message.to_owned(), detail: Some(chain(error)), fields: &[] }
+    Refusal { status, reason, message: message.to_owned(), detail: Some(chain(error)), fields }
 }
 
 /// An error and its sources, for the operator.

@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use connectors_net::{Listeners, Stream, accept};
+use connectors_net::{ConnectionLimit, Listeners, Stream, accept};
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
@@ -39,12 +38,13 @@ pub struct Running {
 pub fn start(listeners: Listeners, shared: Shared) -> Result<Running, StartError> {
     let address = listeners.local_addr();
     let shared = Arc::new(shared);
+    let limit = ConnectionLimit::new(shared.settings.max_connections_per_upstream);
     let mut threads = Vec::new();
     for (index, listener) in listeners.into_iter().enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
-        let shared = shared.clone();
+        let (shared, limit) = (shared.clone(), limit.clone());
         let thread = std::thread::Builder::new().name(format!("proxy-{index}")).spawn(move || {
-            LocalSet::new().block_on(&runtime, worker(listener, shared));
+            LocalSet::new().block_on(&runtime, worker(listener, shared, limit));
         });
         threads.push(thread.map_err(StartError::Thread)?);
     }
@@ -67,7 +67,7 @@ impl Running {
     }
 }
 
-async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>) {
+async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>, limit: ConnectionLimit) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -75,8 +75,9 @@ async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>) {
             return;
         }
     };
-    let worker = Rc::new(Worker::new(shared));
-    tokio::task::spawn_local(sweep(worker.clone()));
+    let worker = Rc::new(Worker::new(shared, &limit));
+    let pool = worker.pool.clone();
+    tokio::task::spawn_local(async move { pool.tend().await });
     loop {
         tokio::select! {
             biased;
@@ -89,13 +90,4 @@ async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>) {
     // New connections go to nobody from here on.
     drop(listener);
     worker.drain.finished(worker.settings.drain_timeout).await;
-}
-
-/// Lets go of connections to tools that were idle for too long.
-async fn sweep(worker: Rc<Worker>) {
-    const EVERY: Duration = Duration::from_secs(10);
-    loop {
-        tokio::time::sleep(EVERY).await;
-        worker.pool.borrow_mut().sweep(Instant::now());
-    }
 }

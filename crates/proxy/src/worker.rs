@@ -3,13 +3,12 @@
 //! Each core has a runtime, a listener, a pool and an identity cache of its own, so that the data path takes no lock and its buffers stay in one
 //! core's cache. What is shared is read-only or atomic.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use connectors_core::{Authenticator, Authorizer, Snapshot};
-use connectors_net::{Authority, Dialer, Drain, Pool};
+use connectors_net::{Authority, Connected, ConnectionLimit, Dialer, Drain, Pool, Pooled};
 
 use crate::identify::{Identities, SharedIdentities};
 use crate::observe::Observer;
@@ -41,14 +40,28 @@ pub struct Shared {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     pub(crate) identities: SharedIdentities,
-    pub(crate) pool: RefCell<Pool<Wire>>,
+    /// Connections to tools.
+    pub(crate) pool: Pool<Wire>,
     pub(crate) traces: TraceIds,
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    /// `limit` is for the connections of all cores.
+    pub(crate) fn new(shared: Arc<Shared>, limit: &ConnectionLimit) -> Self {
         let identities = Rc::new(Identities::new(shared.authenticator.clone()));
-        Self { shared, identities, pool: RefCell::default(), traces: TraceIds::new() }
+        Self { shared, identities, pool: Pool::new(limit), traces: TraceIds::new() }
+    }
+}
+
+impl From<Connected> for Wire {
+    fn from(connected: Connected) -> Self {
+        Self::new(connected.stream)
+    }
+}
+
+impl Pooled for Wire {
+    fn is_stale(&self) -> bool {
+        Self::is_stale(self)
     }
 }
 

@@ -36,6 +36,7 @@ pub struct Builder {
     settings: Settings,
     authority: Result<Arc<Authority>, String>,
     allow: Vec<Cidr>,
+    connect_timeout: Duration,
     trust: TrustRoots,
 }
 
@@ -68,6 +69,7 @@ impl Proxy {
             settings: Settings { localhost_names: true, drain_timeout: Duration::from_secs(5), ..Settings::default() },
             authority: Err("this test has no CA".into()),
             allow: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
             trust: TrustRoots::default(),
         }
     }
@@ -201,6 +203,12 @@ impl Builder {
         self
     }
 
+    /// Changes how long connecting to a tool may take, 5 seconds otherwise.
+    pub fn connect_timeout(mut self, within: Duration) -> Self {
+        self.connect_timeout = within;
+        self
+    }
+
     fn secret(mut self, secret: &str) -> Self {
         self.secrets.push(secret.into());
         self
@@ -234,7 +242,7 @@ impl Builder {
         // Every caller's token is a secret too.
         let mut secrets = std::mem::take(&mut self.secrets);
         secrets.push(token(""));
-        let dialer = Dialer::new(Guard::new(std::mem::take(&mut self.allow)), ClientTls::new(), Duration::from_secs(5));
+        let dialer = Dialer::new(Guard::new(std::mem::take(&mut self.allow)), ClientTls::new(), self.connect_timeout);
         let settings = self.settings.clone();
         let snapshot = Arc::new(ArcSwap::from_pointee(self.snapshot()));
         let shared = Shared {

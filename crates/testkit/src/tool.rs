@@ -66,6 +66,17 @@ impl Tool {
         Self::start(None, move |stream, state, connection| requests(stream, state, connection, &answer))
     }
 
+    /// Answers each request with 204, once it was told to go on.
+    pub fn held() -> (std::sync::mpsc::Sender<()>, Self) {
+        let (go_on, wait) = std::sync::mpsc::channel();
+        let wait = Mutex::new(wait);
+        let tool = Self::answering(move |_| {
+            wait.lock().unwrap().recv().unwrap();
+            b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()
+        });
+        (go_on, tool)
+    }
+
     /// As [`Tool::echo`], over TLS with a certificate for `name`.
     pub fn tls_echo(ca: &TestCa, name: &str) -> Self {
         Self::start(Some(ca.server(name)), |stream, state, connection| {
