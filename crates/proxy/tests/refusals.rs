@@ -285,7 +285,7 @@ fn requests_beyond_the_connections_that_a_tool_may_have_wait_and_then_are_503() 
     let answer = proxy.client().send(&request);
     is_status(&answer, 503, "UpstreamBusy");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    assert!(proxy.records().contains("--max-connections-per-upstream"));
+    connectors_testkit::wait_for("the record that names the setting", || proxy.records().contains("--max-connections-per-upstream"));
     release.send(()).unwrap();
     assert_eq!(first.answer("GET").status, 204);
     release.send(()).unwrap();
