@@ -25,6 +25,7 @@ pub(crate) struct Options {
 /// A proxy that serves a directory.
 pub(crate) struct Server {
     running: Running,
+    directory: Arc<Directory>,
     observer: Arc<Observer>,
     drain: Drain,
     /// Follows changes until it is dropped.
@@ -68,12 +69,17 @@ impl Server {
         let listeners = Listeners::bind(options.listen, cores).with_context(|| format!("cannot listen on {} (--listen)", options.listen))?;
         let watch = directory.watch()?;
         let running = connectors_proxy::start(listeners, shared)?;
-        Ok(Self { running, observer, drain, _watch: watch })
+        Ok(Self { running, directory, observer, drain, _watch: watch })
     }
 
     /// Where the proxy listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.running.address()
+    }
+
+    /// What it serves.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// What the admin pages show.

@@ -5,6 +5,9 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use memchr::memchr;
+use siphasher::sip::SipHasher13;
+
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -82,7 +85,10 @@ impl Host {
         if text.is_empty() {
             return Err(HostError::Empty);
         }
-        if let Ok(ip) = text.parse::<Ipv4Addr>() {
+        // Names that end in a digit are few.
+        if text.ends_with(|last: char| last.is_ascii_digit())
+            && let Ok(ip) = text.parse::<Ipv4Addr>()
+        {
             return Ok(Self::Ip(IpAddr::V4(ip)));
         }
         let name = if text.is_ascii() {
@@ -96,10 +102,9 @@ impl Host {
 
     /// Reads `host` or `host:port`, as in a Host header (RFC 9110 §7.2).
     pub fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), HostError> {
-        let colon = match text.rfind(']') {
-            Some(bracket) => text[bracket..].find(':').map(|at| bracket + at),
-            None => text.find(':'),
-        };
+        // The colons of an IPv6 address stand in brackets.
+        let bracket = if text.starts_with('[') { text.rfind(']').unwrap_or_default() } else { 0 };
+        let colon = memchr(b':', &text.as_bytes()[bracket..]).map(|at| bracket + at);
         let Some(colon) = colon else { return Ok((Self::parse(text)?, None)) };
         let (host, port) = (&text[..colon], &text[colon + 1..]);
         // RFC 3986 §3.2.3 allows an empty port, which means the default.
@@ -140,14 +145,34 @@ impl fmt::Debug for Host {
     }
 }
 
+/// The bytes of labels.
+const IN_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        byte += 1;
+    }
+    table
+};
+
 /// RFC 1035 lengths; underscores occur in real names and are let through.
 fn check_name(name: &str) -> Result<(), HostError> {
-    let label_ok = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if name.len() > 253 || !name.split('.').all(label_ok) {
+    let length_ok = |from: usize, to: usize| (1..=63).contains(&(to - from));
+    // Where the label begins that is looked at.
+    let mut label = 0;
+    for (at, byte) in name.bytes().enumerate() {
+        match byte {
+            b'.' if length_ok(label, at) => label = at + 1,
+            byte if IN_NAMES[usize::from(byte)] => {}
+            _ => return Err(HostError::Invalid),
+        }
+    }
+    if name.len() > 253 || !length_ok(label, name.len()) {
         return Err(HostError::Invalid);
     }
     // What inet_aton would take for an address: a last label of digits, or of 0x and hex digits.
-    let last = name.rsplit('.').next().unwrap_or(name);
+    let last = &name[label..];
     let hex = last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
     if hex || last.bytes().all(|b| b.is_ascii_digit()) {
         return Err(HostError::NumericName);
@@ -155,67 +180,63 @@ fn check_name(name: &str) -> Result<(), HostError> {
     Ok(())
 }
 
-/// Scheme, host and effective port: what a request is matched by, what is dialled, and what a certificate must name. Cloning allocates nothing.
-#[derive(Clone)]
-pub struct Origin {
+/// Scheme, host and effective port: what a request is matched by, what is dialled, and what a certificate must name.
+///
+/// Cloning is cheap, and its text is made once: most requests go to an origin that was made when a manifest changed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Origin(Arc<Parts>);
+
+#[derive(PartialEq, Eq)]
+struct Parts {
     scheme: Scheme,
     host: Host,
     port: u16,
-    /// The host's own text if the port is the default one. Together with the scheme it says all that there is to say.
-    authority: Arc<str>,
+    /// Follows from the others, as does the next.
+    authority: Box<str>,
+    /// Only speeds up hashing; equality compares the parts.
+    fingerprint: u64,
 }
 
 impl Origin {
     /// Joins the parts; no port means the scheme's default.
     pub fn new(scheme: Scheme, host: Host, port: Option<u16>) -> Self {
         let port = port.unwrap_or(scheme.default_port());
-        let authority = match &host {
-            Host::Name(name) if port == scheme.default_port() => name.clone(),
-            Host::Ip(_) if port == scheme.default_port() => host.to_string().into(),
-            _ => format!("{host}:{port}").into(),
-        };
-        Self { scheme, host, port, authority }
+        let authority = if port == scheme.default_port() { host.to_string() } else { format!("{host}:{port}") };
+        let mut hasher = SipHasher13::new();
+        (scheme, &authority).hash(&mut hasher);
+        Self(Arc::new(Parts { scheme, host, port, authority: authority.into(), fingerprint: hasher.finish() }))
     }
 
     /// The scheme.
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.0.scheme
     }
 
     /// The host.
     pub fn host(&self) -> &Host {
-        &self.host
+        &self.0.host
     }
 
     /// The effective port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// `host` or `host:port`, the port only where it isn't the scheme's default: a Host header's value.
     pub fn authority(&self) -> &str {
-        &self.authority
+        &self.0.authority
     }
 }
-
-impl PartialEq for Origin {
-    fn eq(&self, other: &Self) -> bool {
-        self.scheme == other.scheme && self.authority == other.authority
-    }
-}
-
-impl Eq for Origin {}
 
 impl Hash for Origin {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.scheme.hash(state);
-        self.authority.hash(state);
+        state.write_u64(self.0.fingerprint);
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.as_str(), self.authority)
+        write!(f, "{}://{}", self.scheme().as_str(), self.authority())
     }
 }
 

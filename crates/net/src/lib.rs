@@ -20,6 +20,7 @@ mod listen;
 mod names;
 mod pool;
 mod recent;
+mod splice;
 mod stream;
 #[cfg(test)]
 mod testing;
@@ -35,7 +36,8 @@ pub use guard::{AddressDenied, Guard, Reach};
 pub use intercept::{InterceptError, intercept};
 pub use listen::{ListenError, Listeners, accept};
 pub use names::{Resolve, Resolving, SystemResolver};
-pub use pool::{Claim, ConnectionLimit, Lease, Pool, PoolKey, Pooled};
+pub use pool::{ByKey, Claim, ConnectionLimit, Lease, Pool, PoolKey, Pooled, Reservation};
 pub use rustls::{ClientConfig, ServerConfig};
-pub use stream::Stream;
+pub use splice::{Pipe, Pipes, SpliceError};
+pub use stream::{Rewind, Stream};
 pub use tls::{ClientTls, TlsError};

@@ -7,7 +7,7 @@ mod key;
 mod places;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::{Alpn, Connected, DialError, Dialer, Standing};
-use key::{AsKey, OwnedKey};
+use key::{AsKey as _, OwnedKey};
 use places::{Core, Entered, Grant, Next, Place, Places};
 
-pub use key::PoolKey;
+pub use key::{ByKey, PoolKey};
 pub use places::ConnectionLimit;
 
 /// What a pool keeps.
@@ -44,19 +44,26 @@ pub struct Lease<T> {
     seat: Seat<T>,
 }
 
+/// The right to open one connection. Dropping it gives the right on.
+#[derive(Debug)]
+pub struct Reservation<T> {
+    place: Place,
+    seat: Seat<T>,
+}
+
 /// The place of a connection that was taken out of its [`Lease`], for one that carries several requests. Dropping it makes room for another, so it is to be kept
 /// as long as the connection is open.
 #[derive(Debug)]
 pub struct Claim {
     peer: SocketAddr,
-    standing: Standing,
+    standing: Cell<Standing>,
     place: Place,
 }
 
 struct Inner<T> {
     limit: ConnectionLimit,
     core: Core,
-    slots: RefCell<HashMap<OwnedKey, Rc<Slot<T>>>>,
+    slots: RefCell<ByKey<Rc<Slot<T>>>>,
     /// Idle connections over all keys.
     idle: Cell<usize>,
     bounds: Bounds,
@@ -67,15 +74,17 @@ struct Inner<T> {
 struct Bounds {
     /// How long a connection may be. Below the 2 minutes and more that most servers grant, so that it is usually us who closes.
     time: Duration,
-    /// Connections of one key.
-    per_key: usize,
+    /// Connections of one key that may be idle so long whether or not they are needed.
+    spare: usize,
     /// Connections in all.
     total: usize,
 }
 
-const BOUNDS: Bounds = Bounds { time: Duration::from_secs(90), per_key: 64, total: 1024 };
+/// As nothing is opened while something is idle, what is idle was in use at the same time not long ago, and a thousand busy callers find their connections
+/// again. `spare` is what a browser or a package manager leaves behind that comes back within a minute.
+const BOUNDS: Bounds = Bounds { time: Duration::from_secs(90), spare: 64, total: 1024 };
 
-/// How often connections that were idle for too long are looked for.
+/// How often connections that were idle for too long, or that weren't needed in the meantime, are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// What one core has of one key. There for as long as there is something in it, or somebody has a [`Seat`].
@@ -84,6 +93,8 @@ struct Slot<T> {
     places: Arc<Places>,
     /// The one that is idle longest comes first.
     idle: RefCell<VecDeque<Idle<T>>>,
+    /// The fewest that were idle at once since the last sweep: so many weren't needed.
+    unneeded: Cell<usize>,
     /// One for each waiter of this core that has been granted one and hasn't taken it.
     handed: RefCell<VecDeque<Open<T>>>,
 }
@@ -106,6 +117,12 @@ struct Seat<T> {
     slot: Rc<Slot<T>>,
 }
 
+/// What somebody who waited has.
+enum Turn<T> {
+    Place(Place),
+    Connection(Open<T>),
+}
+
 /// A user who waits.
 struct Ticket<'s, T> {
     seat: &'s Seat<T>,
@@ -113,7 +130,8 @@ struct Ticket<'s, T> {
 }
 
 impl<T: Pooled> Pool<T> {
-    /// A core's pool. Of what is idle, 64 connections are kept for each key, 1024 in all, for 90 seconds.
+    /// A core's pool. What is idle is kept for 90 seconds, at most 1024 connections in all. Of one key, what is more than 64 and wasn't needed for 10 seconds, or at most
+    /// 20, is closed then.
     pub fn new(limit: &ConnectionLimit) -> Self {
         Self::with_bounds(limit, BOUNDS)
     }
@@ -142,17 +160,35 @@ impl<T: Pooled> Pool<T> {
             }
         }
         // Rare, and large: not a part of the future of every request.
-        Box::pin(open(seat, key, dialer, alpn)).await
+        Box::pin(open(seat, key, dialer, alpn, now)).await
     }
 
-    /// Closes what was idle for too long, and gives idle connections up when somebody waits for their place on another core. Never ends: each core's runtime
-    /// must run it beside the requests.
-    pub async fn tend(&self) {
+    /// The right to open a connection that is good for `key`, for who can't use an idle one. If as many are open as may be, waits as [`Pool::acquire`] does, and an idle one is closed
+    /// for it; whoever waits has done so since `since`.
+    ///
+    /// # Errors
+    /// [`DialError::Full`] if no place came free within the dialer's connect timeout from `since` on.
+    pub async fn reserve(&self, key: PoolKey<'_>, dialer: &Dialer, since: Instant) -> Result<Reservation<T>, DialError> {
+        let seat = Seat::take(&self.0, key);
+        let place = match seat.wait(since + dialer.within()).await? {
+            Turn::Place(place) => place,
+            Turn::Connection(Open { connection, claim }) => {
+                drop(connection);
+                claim.place
+            }
+        };
+        Ok(Reservation { place, seat })
+    }
+
+    /// Closes what was idle for too long, and gives idle connections up when somebody waits for their place on another core. `give_up` is called then too, so that
+    /// connections that were taken out of the pool can be given up if their [`Claim::is_awaited`]. Never ends: each core's runtime must run it beside the requests.
+    pub async fn tend(&self, give_up: impl Fn()) {
         let mut sweep = tokio::time::Instant::now() + SWEEP;
         loop {
             let called = tokio::time::timeout_at(sweep, self.0.core.called()).await.is_ok();
             if called {
                 self.0.give_up();
+                give_up();
             }
             if sweep <= tokio::time::Instant::now() {
                 self.0.sweep(Instant::now());
@@ -163,31 +199,25 @@ impl<T: Pooled> Pool<T> {
 }
 
 /// A connection for who found none idle.
-async fn open<T: Pooled>(seat: Seat<T>, key: PoolKey<'_>, dialer: &Dialer, alpn: Alpn) -> Result<Lease<T>, DialError> {
-    let place = loop {
-        let (grant, first) = match seat.slot.places.enter(&seat.pool.core) {
-            Entered::Place(place) => break place,
-            Entered::Queued { grant, first } => (grant, first),
-        };
-        let mut ticket = Ticket { seat: &seat, grant };
-        if first {
-            seat.pool.limit.call();
-        }
-        match tokio::time::timeout(dialer.within(), &mut ticket.grant).await {
-            Ok(Ok(Grant::Place)) => break seat.slot.places.granted(),
-            Ok(Ok(Grant::Connection)) => {
-                drop(ticket);
-                // It is there, as nobody else takes what was granted.
-                let Some(handed) = seat.handed() else { continue };
-                match handed.usable(key, dialer, Instant::now()).await {
-                    Ok(open) => return Ok(Lease { open, reused: true, seat }),
-                    Err(place) => break place,
-                }
-            }
-            Ok(Err(_)) | Err(_) => return Err(DialError::Full(seat.pool.limit.most())),
-        }
+async fn open<T: Pooled>(seat: Seat<T>, key: PoolKey<'_>, dialer: &Dialer, alpn: Alpn, now: Instant) -> Result<Lease<T>, DialError> {
+    let place = match seat.wait(now + dialer.within()).await? {
+        Turn::Place(place) => place,
+        Turn::Connection(handed) => match handed.usable(key, dialer, Instant::now()).await {
+            Ok(open) => return Ok(Lease { open, reused: true, seat }),
+            Err(place) => place,
+        },
     };
-    seat.dial(place, key, dialer, alpn).await
+    seat.dial(place, dialer, alpn).await
+}
+
+impl<T: Pooled> Reservation<T> {
+    /// Makes the connection.
+    ///
+    /// # Errors
+    /// Why there is none. The place is free then.
+    pub async fn dial(self, dialer: &Dialer, alpn: Alpn) -> Result<Lease<T>, DialError> {
+        self.seat.dial(self.place, dialer, alpn).await
+    }
 }
 
 impl<T: Pooled> Lease<T> {
@@ -213,8 +243,7 @@ impl<T: Pooled> Lease<T> {
     pub async fn renew(self, dialer: &Dialer, alpn: Alpn) -> Result<Self, DialError> {
         let Self { open: Open { connection, claim }, seat, .. } = self;
         drop(connection);
-        let key = seat.slot.key.clone();
-        Box::pin(seat.dial(claim.place, key.as_key(), dialer, alpn)).await
+        Box::pin(seat.dial(claim.place, dialer, alpn)).await
     }
 
     /// Takes the connection out of the pool's care. It can't be given back.
@@ -230,8 +259,18 @@ impl Claim {
     }
 
     /// Whether the connection, which was made for `key`, may carry another request: see [`Dialer::confirm`].
-    pub async fn confirm(&mut self, key: PoolKey<'_>, dialer: &Dialer) -> bool {
-        dialer.confirm(key.origin, key.reach, self.peer, &mut self.standing).await
+    pub async fn confirm(&self, key: PoolKey<'_>, dialer: &Dialer, now: Instant) -> bool {
+        if !self.standing.get().is_due(now) {
+            return true;
+        }
+        // Boxed as it is rare, and would make the future of every request larger.
+        Box::pin(async {
+            let mut standing = self.standing.get();
+            let stands = dialer.confirm(key.origin, key.reach, self.peer, &mut standing).await;
+            self.standing.set(standing);
+            stands
+        })
+        .await
     }
 
     /// Whether somebody waits for its place, so that it shouldn't be kept while it carries nothing.
@@ -242,10 +281,8 @@ impl Claim {
 
 impl<T: Pooled> Open<T> {
     /// Itself, if it can carry another request, or else its place.
-    async fn usable(mut self, key: PoolKey<'_>, dialer: &Dialer, now: Instant) -> Result<Self, Place> {
-        let stale = self.connection.is_stale();
-        // Boxed as it is rare, and would make the future of every request larger.
-        if stale || self.claim.standing.is_due(now) && !Box::pin(self.claim.confirm(key, dialer)).await {
+    async fn usable(self, key: PoolKey<'_>, dialer: &Dialer, now: Instant) -> Result<Self, Place> {
+        if self.connection.is_stale() || !self.claim.confirm(key, dialer, now).await {
             drop(self.connection);
             return Err(self.claim.place);
         }
@@ -255,11 +292,15 @@ impl<T: Pooled> Open<T> {
 
 impl<T> Seat<T> {
     fn take(pool: &Rc<Inner<T>>, key: PoolKey<'_>) -> Self {
-        let found = pool.slots.borrow().get(&key as &dyn AsKey).cloned();
+        let found = pool.slots.borrow().get(key).cloned();
         let slot = found.unwrap_or_else(|| {
-            let key = OwnedKey::from(key);
-            let places = pool.limit.places(&key);
-            let slot = Rc::new(Slot { key: key.clone(), places, idle: RefCell::default(), handed: RefCell::default() });
+            let slot = Rc::new(Slot {
+                key: key.into(),
+                places: pool.limit.places(key),
+                idle: RefCell::default(),
+                unneeded: Cell::default(),
+                handed: RefCell::default(),
+            });
             pool.slots.borrow_mut().insert(key, slot.clone());
             slot
         });
@@ -270,6 +311,7 @@ impl<T> Seat<T> {
     fn idle(&self, now: Instant) -> Option<Open<T>> {
         let mut idle = self.slot.idle.borrow_mut();
         let newest = idle.pop_back()?;
+        self.slot.needed_all_but(idle.len());
         self.pool.count(-1);
         if now.saturating_duration_since(newest.since) < self.pool.bounds.time {
             return Some(newest.open);
@@ -291,9 +333,35 @@ impl<T> Seat<T> {
 }
 
 impl<T: Pooled> Seat<T> {
-    async fn dial(self, place: Place, key: PoolKey<'_>, dialer: &Dialer, alpn: Alpn) -> Result<Lease<T>, DialError> {
+    /// Waits for a place, or for a connection, no longer than `until`.
+    async fn wait(&self, until: Instant) -> Result<Turn<T>, DialError> {
+        loop {
+            let (grant, first) = match self.slot.places.enter(&self.pool.core) {
+                Entered::Place(place) => return Ok(Turn::Place(place)),
+                Entered::Queued { grant, first } => (grant, first),
+            };
+            let mut ticket = Ticket { seat: self, grant };
+            if first {
+                self.pool.limit.call();
+            }
+            match tokio::time::timeout_at(until.into(), &mut ticket.grant).await {
+                Ok(Ok(Grant::Place)) => return Ok(Turn::Place(self.slot.places.granted())),
+                Ok(Ok(Grant::Connection)) => {
+                    drop(ticket);
+                    // It is there, as nobody else takes what was granted.
+                    if let Some(open) = self.handed() {
+                        return Ok(Turn::Connection(open));
+                    }
+                }
+                Ok(Err(_)) | Err(_) => return Err(DialError::Full(self.pool.limit.most())),
+            }
+        }
+    }
+
+    async fn dial(self, place: Place, dialer: &Dialer, alpn: Alpn) -> Result<Lease<T>, DialError> {
+        let key = self.slot.key.as_key();
         let connected = dialer.connect(key.origin, key.trust, key.reach, alpn).await?;
-        let claim = Claim { peer: connected.peer, standing: connected.standing, place };
+        let claim = Claim { peer: connected.peer, standing: Cell::new(connected.standing), place };
         Ok(Lease { open: Open { connection: connected.into(), claim }, reused: false, seat: self })
     }
 }
@@ -303,7 +371,7 @@ impl<T> Drop for Seat<T> {
         // The map's and this one.
         if Rc::strong_count(&self.slot) == 2 && self.slot.is_empty() {
             // Each key can be a new host of which nothing is left.
-            let _gone = self.pool.slots.borrow_mut().remove(&self.slot.key);
+            let _gone = self.pool.slots.borrow_mut().remove(self.slot.key.as_key());
         }
     }
 }
@@ -327,23 +395,25 @@ impl<T> Drop for Ticket<'_, T> {
 impl<T> Inner<T> {
     /// Finds a use for a connection that isn't needed.
     fn give(&self, slot: &Slot<T>, open: Open<T>, now: Instant) {
-        if slot.places.is_awaited() {
-            match slot.places.next(&self.core) {
-                Next::Here => return slot.handed.borrow_mut().push_back(open),
-                Next::Elsewhere => return drop(open),
-                Next::Nobody => {}
-            }
-        }
+        let Some(open) = self.hand_on(slot, open) else { return };
         if self.idle.get() >= self.bounds.total {
             self.close_oldest();
         }
-        let mut idle = slot.idle.borrow_mut();
-        if idle.len() >= self.bounds.per_key {
-            idle.pop_front();
-            self.count(-1);
-        }
-        idle.push_back(Idle { open, since: now });
+        slot.idle.borrow_mut().push_back(Idle { open, since: now });
         self.count(1);
+    }
+
+    /// Gives a connection to who waits, or returns it.
+    fn hand_on(&self, slot: &Slot<T>, open: Open<T>) -> Option<Open<T>> {
+        if !slot.places.is_awaited() {
+            return Some(open);
+        }
+        match slot.places.next(&self.core) {
+            Next::Here => slot.handed.borrow_mut().push_back(open),
+            Next::Elsewhere => drop(open),
+            Next::Nobody => return Some(open),
+        }
+        None
     }
 
     /// Gives idle connections for which somebody waits.
@@ -351,19 +421,24 @@ impl<T> Inner<T> {
         let slots: Vec<_> = self.slots.borrow().values().filter(|slot| slot.places.is_awaited()).cloned().collect();
         for slot in slots {
             while slot.places.is_awaited() {
-                let Some(oldest) = slot.idle.borrow_mut().pop_front() else { break };
-                self.count(-1);
-                self.give(&slot, oldest.open, oldest.since);
+                let Some(Idle { open, since }) = slot.pop_oldest() else { break };
+                match self.hand_on(&slot, open) {
+                    None => self.count(-1),
+                    Some(open) => slot.idle.borrow_mut().push_front(Idle { open, since }),
+                }
             }
         }
     }
 
-    /// Closes what was idle for too long, and forgets keys of which nothing is left.
+    /// Closes what was idle for too long, and what is too much and wasn't needed since the last time; forgets keys of which nothing is left.
     fn sweep(&self, now: Instant) {
         let mut left = 0;
-        self.slots.borrow_mut().retain(|_, slot| {
+        self.slots.borrow_mut().retain(|slot| {
             let mut idle = slot.idle.borrow_mut();
-            idle.retain(|one| now.saturating_duration_since(one.since) < self.bounds.time);
+            let old = idle.iter().take_while(|one| now.saturating_duration_since(one.since) >= self.bounds.time).count();
+            let too_many = idle.len().saturating_sub(self.bounds.spare).min(slot.unneeded.get());
+            idle.drain(..old.max(too_many));
+            slot.unneeded.set(idle.len());
             left += idle.len();
             drop(idle);
             Rc::strong_count(slot) > 1 || !slot.is_empty()
@@ -377,11 +452,11 @@ impl<T> Inner<T> {
         let since = |slot: &Slot<T>| slot.idle.borrow().front().map(|one| one.since);
         let oldest = slots.values().filter_map(|slot| Some((since(slot)?, slot))).min_by_key(|(since, _)| *since).map(|(_, slot)| slot.clone());
         let Some(slot) = oldest else { return };
-        if slot.idle.borrow_mut().pop_front().is_some() {
+        if slot.pop_oldest().is_some() {
             self.count(-1);
         }
         if Rc::strong_count(&slot) == 2 && slot.is_empty() {
-            slots.remove(&slot.key);
+            slots.remove(slot.key.as_key());
         }
     }
 
@@ -391,6 +466,17 @@ impl<T> Inner<T> {
 }
 
 impl<T> Slot<T> {
+    fn pop_oldest(&self) -> Option<Idle<T>> {
+        let mut idle = self.idle.borrow_mut();
+        let oldest = idle.pop_front();
+        self.needed_all_but(idle.len());
+        oldest
+    }
+
+    fn needed_all_but(&self, idle: usize) {
+        self.unneeded.set(self.unneeded.get().min(idle));
+    }
+
     fn is_empty(&self) -> bool {
         self.idle.borrow().is_empty() && self.handed.borrow().is_empty()
     }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
@@ -42,7 +44,7 @@ impl Stream {
     }
 
     /// What the TLS handshake agreed on; HTTP/1 without TLS.
-    pub(crate) fn protocol(&self) -> Protocol {
+    pub fn protocol(&self) -> Protocol {
         Protocol::negotiated(match &self.0 {
             Kind::Plain(_) => None,
             Kind::Server(stream) => stream.get_ref().1.alpn_protocol(),
@@ -53,9 +55,30 @@ impl Stream {
     /// The port on this side.
     #[cfg(test)]
     pub(crate) fn local_port(&self) -> u16 {
+        self.tcp().local_addr().unwrap().port()
+    }
+
+    /// Whether dropping the connection resets it, instead of ending it as if all had been said. What was written and hasn't got through is lost then.
+    ///
+    /// # Errors
+    /// The socket is no more.
+    pub fn set_resets(&self, resets: bool) -> io::Result<()> {
+        SockRef::from(self.tcp()).set_linger(resets.then_some(Duration::ZERO))
+    }
+
+    fn tcp(&self) -> &TcpStream {
         match &self.0 {
-            Kind::Plain(stream) => stream.local_addr().unwrap().port(),
-            Kind::Server(_) | Kind::Client(_) => panic!("not plain"),
+            Kind::Plain(stream) => stream,
+            Kind::Server(stream) => stream.get_ref().0.stream.tcp(),
+            Kind::Client(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// The socket itself, where no TLS is in the way of its bytes.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match &self.0 {
+            Kind::Plain(stream) => Some(stream),
+            Kind::Server(_) | Kind::Client(_) => None,
         }
     }
 
@@ -133,14 +156,21 @@ impl AsyncWrite for Stream {
 }
 
 /// A stream of which the first bytes were read already; they are read again.
-pub(crate) struct Rewind {
+#[derive(Debug)]
+pub struct Rewind {
     ahead: Bytes,
     stream: Stream,
 }
 
 impl Rewind {
-    pub(crate) fn new(ahead: Bytes, stream: Stream) -> Self {
+    /// `ahead` is what was read from `stream`.
+    pub fn new(ahead: Bytes, stream: Stream) -> Self {
         Self { ahead, stream }
+    }
+
+    /// The stream; what is left of the bytes ahead is lost.
+    pub fn into_stream(self) -> Stream {
+        self.stream
     }
 }
 

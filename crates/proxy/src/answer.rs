@@ -1,6 +1,6 @@
 //! The answer as the caller gets it.
 
-use connectors_http1::{Field, HeadWriter, Line, RequestHead, ResponseFraming, ResponseHead, Version, WriteError};
+use connectors_http1::{Field, HeadWriter, Line, RequestHead, ResponseFraming, ResponseHead, Version, WriteError, chunk_head};
 
 use crate::mapping::{Mapped, Mapping};
 
@@ -16,6 +16,19 @@ pub(crate) struct Incoming<'a> {
     pub(crate) mapping: Option<Mapping<'a>>,
     /// Whether the caller's connection stays open after it.
     pub(crate) keep_alive: bool,
+    /// What `Via` says of the hop from the tool.
+    pub(crate) via: &'static str,
+    /// If the tool has switched protocols, how the caller learns of it.
+    pub(crate) switch: Option<Switch<'a>>,
+}
+
+/// How a caller is told that its protocol is spoken from now on.
+#[derive(Clone, Copy)]
+pub(crate) enum Switch<'a> {
+    /// On its connection, with the protocol's name in Upgrade (RFC 9110 §7.8).
+    Connection(&'a [u8]),
+    /// On its stream, by a 200 (RFC 8441 §5).
+    Stream,
 }
 
 /// How a body goes to the caller.
@@ -25,6 +38,19 @@ pub(crate) enum Coding {
     Plain,
     /// In chunks.
     Chunked,
+}
+
+impl Coding {
+    /// Writes what goes in front of `len` bytes of data, more than 0, and returns what goes behind.
+    pub(crate) fn frame(self, len: u64, before: &mut Vec<u8>) -> &'static [u8] {
+        match self {
+            Self::Plain => b"",
+            Self::Chunked => {
+                chunk_head(len, before);
+                b"\r\n"
+            }
+        }
+    }
 }
 
 impl Incoming<'_> {
@@ -49,7 +75,10 @@ impl Incoming<'_> {
 /// As for requests: only a mistake here could cause one.
 pub(crate) fn write(incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
     let head = incoming.head;
-    let mut writer = HeadWriter::response(out, head.status(), head.reason())?;
+    let mut writer = match incoming.switch {
+        Some(Switch::Stream) => HeadWriter::response(out, 200, b"OK")?,
+        _ => HeadWriter::response(out, head.status(), head.reason())?,
+    };
     for line in head.lines() {
         match fate(incoming, &line) {
             Mapped::Stays => {
@@ -61,6 +90,14 @@ pub(crate) fn write(incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Result<(), Wr
             Mapped::Goes => {}
         }
     }
+    if let Some(switch) = incoming.switch {
+        writer.field("Via", incoming.via.as_bytes())?;
+        if let Switch::Connection(protocol) = switch {
+            writer.field("Connection", b"Upgrade")?.field("Upgrade", protocol)?;
+        }
+        writer.end();
+        return Ok(());
+    }
     match (incoming.framing, incoming.coding()) {
         (_, Coding::Chunked) => {
             writer.chunked();
@@ -70,7 +107,7 @@ pub(crate) fn write(incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Result<(), Wr
         }
         _ => {}
     }
-    writer.field("Via", b"1.1 connectors")?;
+    writer.field("Via", incoming.via.as_bytes())?;
     if !incoming.keep_alive {
         writer.field("Connection", b"close")?;
     } else if incoming.request.version() == Version::Http10 {
@@ -99,6 +136,8 @@ fn fate(incoming: &Incoming<'_>, line: &Line<'_>) -> Mapped {
         | Field::Alias => Mapped::Goes,
         Field::Location | Field::ContentLocation => incoming.mapping.map_or(Mapped::Stays, |mapping| mapping.location(line.value)),
         Field::SetCookie => incoming.mapping.map_or(Mapped::Stays, |mapping| mapping.cookie(line.value)),
+        // The proxy's own handshake with the tool; on a stream there is none.
+        _ if matches!(incoming.switch, Some(Switch::Stream)) && line.is_named("Sec-WebSocket-Accept") => Mapped::Goes,
         _ if !is_tools(line) => Mapped::Goes,
         _ if incoming.head.connection_lists(line) => Mapped::Goes,
         _ => Mapped::Stays,

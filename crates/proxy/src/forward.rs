@@ -1,29 +1,36 @@
 //! One exchange with the tool: a connection, the request up, the answer down, both at the same time.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::Instant;
 
-use connectors_core::TrustRoots;
-use connectors_http1::{BodyDecoder, BodyError, Framing, ResponseFraming, ResponseHead, Version};
-use connectors_net::{Alpn, Lease, PoolKey, Reach};
+use connectors_core::{Scheme, TrustRoots};
+use connectors_http1::{BodyError, Framing, ResponseFraming, ResponseHead, Version};
+use connectors_net::{Alpn, DialError, Lease, PoolKey, Protocol, Reach, Reservation};
 
-use crate::answer::{self, Coding, Incoming};
+use crate::answer::{self, Coding, Incoming, Switch};
+use crate::body::{self, Onward, RelayError, Sending, Sink, Source, relay};
+use crate::client::{Client, Gone};
+use crate::http2::client::{Known, Place, Turn};
+use crate::http2::{head as http2_head, websocket};
 use crate::inject::{self, Outgoing};
 use crate::mapping::Mapping;
-use crate::observe::Record;
+use crate::observe::{Moved, Record};
 use crate::reject::Reject;
-use crate::relay::{Onward, RelayError, relay};
+use crate::scratch::Lent;
+use crate::upstream::{Answers, Failure};
 use crate::wire::Wire;
 use crate::worker::Worker;
 
 /// One request on its way to a tool.
 pub(crate) struct Exchange<'a> {
     pub(crate) worker: &'a Worker,
-    /// The caller's connection.
-    pub(crate) client: &'a Wire,
+    /// The caller's side.
+    pub(crate) client: Client<'a>,
     /// The request, as it goes on.
     pub(crate) outgoing: Outgoing<'a>,
     /// In reverse mode, how addresses in the answer are rewritten.
@@ -37,6 +44,10 @@ pub(crate) struct Exchange<'a> {
 /// Far more than any tool sends; a tool that sends them without end would keep the exchange going for ever.
 const MAX_INTERIMS: u32 = 64;
 
+/// Connections of HTTP/2 that a tool may leave under one request, which it then hasn't touched. Some leave each after a thousand requests, and under load one
+/// request can be unlucky more than once.
+const MAX_LEFT: u32 = 4;
+
 /// What becomes of the caller's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
@@ -48,160 +59,286 @@ pub(crate) enum After {
     Abort,
 }
 
-/// Why one attempt gave no answer.
-enum Failure {
-    /// A connection from the pool was dead, and nothing of the request was lost with it.
-    Stale,
-    /// An answer of ours is due.
-    Reject(Reject),
-}
-
-impl From<Reject> for Failure {
-    fn from(reject: Reject) -> Self {
-        Self::Reject(reject)
-    }
+/// What carries one request to the tool.
+enum Upstream {
+    /// A connection of HTTP/1.1.
+    Wire(Lease<Wire>),
+    /// A place on a connection of HTTP/2.
+    Stream(Place),
 }
 
 /// What the two directions know of each other.
-#[derive(Default)]
-struct Progress {
+struct Progress<'a> {
     /// The request has been sent whole.
     uploaded: Cell<bool>,
-    /// Bytes of the request's body that were read from the caller.
-    body_in: Cell<u64>,
-    /// Bytes of the answer's body.
-    body_out: Cell<u64>,
+    /// Bytes of the two bodies.
+    moved: &'a Moved,
     /// The answer's head was sent, or begun, so no other answer can be.
     answered: Cell<bool>,
     /// The tool asked for the body that the caller holds back.
     continued: Cell<bool>,
+    /// Both sides have left HTTP.
+    switched: Cell<bool>,
+}
+
+impl<'a> Progress<'a> {
+    fn new(moved: &'a Moved) -> Self {
+        let no = || Cell::new(false);
+        Self { uploaded: no(), moved, answered: no(), continued: no(), switched: no() }
+    }
 }
 
 impl Exchange<'_> {
     /// Sends the request, and the answer back.
-    pub(crate) async fn run(&self, record: &mut Record) -> Result<After, Reject> {
-        let mut request = Vec::with_capacity(1024);
-        inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
+    pub(crate) async fn run(&self, record: &Record) -> Result<After, Reject> {
         let key = PoolKey { origin: self.outgoing.origin, trust: self.trust, reach: self.reach };
-        let dialer = &self.worker.dialer;
-        let mut upstream = self.worker.pool.acquire(key, dialer, Alpn::Http1).await.map_err(Reject::Dial)?;
-        if upstream.reused() {
-            match self.attempt(&upstream, &request, self.is_repeatable(), record).await {
-                Ok((after, reusable)) => return Ok(Self::done(upstream, after, reusable)),
-                Err(Failure::Reject(reject)) => return Err(reject),
-                Err(Failure::Stale) => upstream = upstream.renew(dialer, Alpn::Http1).await.map_err(Reject::Dial)?,
+        let mut request: Lent<Vec<u8>> = Lent::new();
+        let mut retried = false;
+        let mut left = 0;
+        let mut upstream = self.upstream(key, false).await?;
+        loop {
+            request.clear();
+            inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
+            let progress = Progress::new(record.moved());
+            let outcome = match &upstream {
+                Upstream::Wire(lease) => self.over_wire(lease, &mut request, &progress, record).await,
+                Upstream::Stream(place) => self.over_stream(place, &request, &progress, record).await,
+            };
+            let failure = match outcome {
+                Ok((after, reusable)) => {
+                    if let Upstream::Wire(lease) = upstream
+                        && reusable
+                    {
+                        lease.release_buffer();
+                        lease.keep();
+                    }
+                    // The rest of the request's body can't be told from a next request.
+                    let unread = after == After::KeepAlive && !progress.uploaded.get();
+                    return Ok(if unread { After::Close } else { after });
+                }
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::Stale if !retried => retried = true,
+                Failure::Leaving if left < MAX_LEFT => left += 1,
+                Failure::Stale | Failure::Leaving => return Err(Reject::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
+                Failure::Reject(reject) => return Err(*reject),
             }
-        }
-        match self.attempt(&upstream, &request, false, record).await {
-            Ok((after, reusable)) => Ok(Self::done(upstream, after, reusable)),
-            Err(Failure::Reject(reject)) => Err(reject),
-            Err(Failure::Stale) => Err(Reject::NoAnswer(std::io::ErrorKind::UnexpectedEof.into())),
+            upstream = match upstream {
+                // Keeps its place, so that nobody has to wait twice.
+                Upstream::Wire(lease) => Upstream::Wire(lease.renew(&self.worker.dialer, Alpn::Http1).await.map_err(|error| self.undialled(error))?),
+                Upstream::Stream(place) => {
+                    drop(place);
+                    self.upstream(key, retried).await?
+                }
+            };
         }
     }
 
-    /// Gives the tool's connection back, or closes it.
-    fn done(upstream: Lease<Wire>, after: After, reusable: bool) -> After {
-        if reusable {
-            upstream.release_buffer();
-            upstream.keep();
+    /// Finds or makes what carries the request; of HTTP/1.1 no idle connection if it was `retried`. The protocol follows the caller's: HTTP/2 is offered to
+    /// the tool for requests that came by HTTP/2.
+    async fn upstream(&self, key: PoolKey<'_>, retried: bool) -> Result<Upstream, Reject> {
+        let (pool, dialer) = (&self.worker.pool, &self.worker.dialer);
+        if self.client.is_http2() && key.origin.scheme() == Scheme::Https && self.outgoing.upgrade.is_none() {
+            let since = Instant::now();
+            let known = self.worker.http2.known(key, since);
+            loop {
+                if let Some(place) = known.place() {
+                    if place.confirm(key, dialer).await {
+                        return Ok(Upstream::Stream(place));
+                    }
+                    continue;
+                }
+                if known.prefers_http1.get() {
+                    break;
+                }
+                // Boxed, as is dialling below: rare and large.
+                if let Some(upstream) = Box::pin(self.http2(&known, key, since)).await? {
+                    return Ok(upstream);
+                }
+            }
         }
-        after
+        // An upgrade can't be repeated if a connection from the pool turns out to be dead.
+        let lease = if retried || self.outgoing.upgrade.is_some() {
+            Box::pin(async { pool.reserve(key, dialer, Instant::now()).await?.dial(dialer, Alpn::Http1).await }).await
+        } else {
+            pool.acquire(key, dialer, Alpn::Http1).await
+        };
+        lease.map(Upstream::Wire).map_err(|error| self.undialled(error))
+    }
+
+    /// Waits for a place on a connection of HTTP/2, or makes a new connection, of what the tool chooses. `None`: what there is has changed.
+    async fn http2(&self, known: &Rc<Known>, key: PoolKey<'_>, since: Instant) -> Result<Option<Upstream>, Reject> {
+        let (pool, dialer) = (&self.worker.pool, &self.worker.dialer);
+        let (_dialing, reservation): (_, Reservation<Wire>) = match known.turn(pool.reserve(key, dialer, since)).await.map_err(|error| self.undialled(error))? {
+            Turn::Place(place) => return Ok(place.confirm(key, dialer).await.then_some(Upstream::Stream(place))),
+            Turn::Changed => return Ok(None),
+            Turn::Dial(dialing, reservation) => (dialing, reservation),
+        };
+        let lease = reservation.dial(dialer, Alpn::Http2).await.map_err(|error| {
+            known.dialing_failed();
+            self.undialled(error)
+        })?;
+        let protocol = lease.protocol();
+        known.prefers_http1.set(protocol == Protocol::Http1);
+        if protocol == Protocol::Http1 {
+            return Ok(Some(Upstream::Wire(lease)));
+        }
+        let (wire, claim) = lease.into_parts();
+        let begun = known.begin(wire.into_parts().0, claim, &self.worker.settings).await;
+        begun.map(|place| Some(Upstream::Stream(place))).map_err(|error| Reject::NoAnswer(io::Error::other(error)))
+    }
+
+    fn undialled(&self, error: DialError) -> Reject {
+        Reject::Dial(error, self.reach)
     }
 
     /// Whether the request may be sent twice: nothing of it is used up, and doing it twice is doing it once (RFC 9110 §9.2.2).
     fn is_repeatable(&self) -> bool {
         let head = self.outgoing.head;
-        matches!(head.framing(), Framing::None | Framing::Length(0)) && matches!(head.method(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
+        let idempotent = matches!(head.method(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE");
+        idempotent && matches!(head.framing(), Framing::None | Framing::Length(0)) && self.outgoing.upgrade.is_none()
     }
 
-    async fn attempt(&self, upstream: &Wire, request: &[u8], repeatable: bool, record: &mut Record) -> Result<(After, bool), Failure> {
-        let progress = Progress::default();
-        let outcome = self.both_ways(upstream, request, repeatable, &progress, record).await;
-        record.bytes(progress.body_in.get(), progress.body_out.get());
-        let (after, reusable) = outcome?;
-        let reusable = reusable && progress.uploaded.get() && upstream.with_input(<[u8]>::is_empty);
-        // The rest of the request's body can't be told from a next request.
-        let after = if after == After::KeepAlive && !progress.uploaded.get() { After::Close } else { after };
-        Ok((after, reusable))
+    async fn over_wire(&self, lease: &Lease<Wire>, request: &mut Vec<u8>, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
+        let (wire, reused): (&Wire, _) = (lease, lease.reused());
+        let framing = self.outgoing.head.framing();
+        let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
+        let untouched = wire.moved();
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
+        let upload = async {
+            let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(wire, coding), onward, request).await;
+            // Not one byte could be written, so nothing of the request is used up, whatever it is.
+            let unsent = reused && wire.moved() == untouched && progress.moved.body_in.get() == 0;
+            if unsent && matches!(sent, Err(RelayError::To)) { Err(Failure::Stale) } else { Ok(sent) }
+        };
+        let download = self.download(Answers::Wire { wire, repeatable: reused && self.is_repeatable() }, progress, record);
+        let (after, reusable) = self.both_ways(upload, download, progress, || wire.moved()).await?;
+        Ok((after, reusable && progress.uploaded.get() && self.outgoing.upgrade.is_none() && wire.with_input(<[u8]>::is_empty)))
+    }
+
+    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
+        let framing = self.outgoing.head.framing();
+        let ends = matches!(framing, Framing::None | Framing::Length(0));
+        let request = http2_head::request(request, self.outgoing.origin).map_err(Reject::from)?;
+        let ready = async { place.sender()?.ready().await.ok() };
+        let Some(mut sender) = ready.await else {
+            // Whatever it is, nothing was sent.
+            place.give_up();
+            return Err(Failure::Leaving);
+        };
+        let Ok((response, sending)) = sender.send_request(request, ends) else {
+            place.give_up();
+            return Err(Failure::Leaving);
+        };
+        drop(sender);
+        let moved = Cell::new(0);
+        let sending: Sending = RefCell::new(Some(sending));
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
+        let upload = async {
+            let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moved)) };
+            Ok(relay(&mut self.client.source(framing), &mut sink, onward, &mut Vec::new()).await)
+        };
+        let unused = || progress.moved.body_in.get() == 0;
+        let answers = Answers::Stream { response, place, moved: &moved, repeatable: place.reused && self.is_repeatable(), unused: &unused };
+        let download = self.download(answers, progress, record);
+        let outcome = self.both_ways(upload, download, progress, || moved.get()).await;
+        if matches!(&outcome, Err(Failure::Reject(reject)) if matches!(**reject, Reject::Timeout)) {
+            // The connection may be what is silent, and the next request would wait as long.
+            place.give_up();
+        }
+        outcome
     }
 
     /// Runs both directions until the answer is through. Also says whether the tool's connection can be used again.
-    async fn both_ways(&self, upstream: &Wire, request: &[u8], repeatable: bool, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
-        let head = self.outgoing.head;
-        let mut body = BodyDecoder::new(head.framing());
-        let coding = if head.framing() == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
-        let onward = Onward { coding, keeps: &|line| inject::trailer_stays(&self.outgoing, line) };
-        let mut upload = pin!(relay(self.client, &mut body, upstream, onward, request, &progress.body_in));
-        let mut download = pin!(self.download(upstream, repeatable, progress, record));
-        let mut watchdog = pin!(stalled(self.client, upstream, self.worker.settings.idle_timeout));
+    async fn both_ways(
+        &self,
+        upload: impl Future<Output = Result<Result<(), RelayError>, Failure>>,
+        download: impl Future<Output = Result<(After, bool), Failure>>,
+        progress: &Progress<'_>,
+        upstream_moved: impl Fn() -> u64,
+    ) -> Result<(After, bool), Failure> {
+        let mut upload = pin!(upload);
+        let mut download = pin!(download);
+        let watchdog = self.client.watchdog();
+        watchdog.begin();
         let mut uploading = true;
         poll_fn(|cx| {
             if uploading && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
                 uploading = false;
-                match outcome {
+                match outcome? {
                     Ok(()) => progress.uploaded.set(true),
                     // The tool doesn't want the rest; its answer may be on the way.
                     Err(RelayError::To) => {}
                     // The caller is gone, or lost count: dropping the tool's connection cancels what it does.
                     Err(RelayError::From | RelayError::Body(BodyError::Truncated)) => return Poll::Ready(Ok((After::Abort, false))),
-                    Err(RelayError::Body(error)) => return Poll::Ready(self.broken(progress, Reject::Body(error))),
+                    Err(RelayError::Body(error)) => return Poll::Ready(broken(progress, Reject::Body(error))),
                 }
             }
             if let Poll::Ready(outcome) = download.as_mut().poll(cx) {
                 return Poll::Ready(outcome);
             }
-            match watchdog.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(self.broken(progress, if uploading { Reject::CallerTimeout } else { Reject::Timeout })),
+            if progress.uploaded.get() && !progress.switched.get() && self.client.poll_gone(cx, self.outgoing.head).is_ready() {
+                return Poll::Ready(Ok((After::Abort, false)));
+            }
+            match watchdog.poll(cx, || self.client.moved().wrapping_add(upstream_moved())) {
+                Poll::Ready(()) => Poll::Ready(broken(progress, if uploading { Reject::CallerTimeout } else { Reject::Timeout })),
                 Poll::Pending => Poll::Pending,
             }
         })
         .await
     }
 
-    /// An answer of ours if none has begun; else the transfer breaks off.
-    fn broken(&self, progress: &Progress, reject: Reject) -> Result<(After, bool), Failure> {
-        match progress.answered.get() {
-            true => Ok((After::Abort, false)),
-            false => Err(reject.into()),
-        }
-    }
-
     /// Reads the tool's answer and sends it to the caller.
-    async fn download(&self, upstream: &Wire, repeatable: bool, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
-        let mut head = ResponseHead::new();
+    async fn download(&self, mut answers: Answers<'_>, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
+        let mut head: Lent<ResponseHead> = Lent::new();
         let request = self.outgoing.head;
         let mut interims = 0;
-        let framing = loop {
-            self.read_head(upstream, &mut head, repeatable).await?;
+        let (framing, mut source) = loop {
+            let source = answers.next(request.method(), &self.worker.settings.head, &mut head).await?;
             let framing = head.framing(request.method());
             let framing = framing.map_err(|error| Reject::BadAnswer("the tool's answer is framed in no valid way", error.to_string()))?;
-            if !(100..200).contains(&head.status()) {
-                break framing;
-            }
-            // Upgrade was not passed on, so nobody asked to switch.
             if head.status() == 101 {
-                return Err(Reject::BadAnswer("the tool switched protocols without being asked", String::new()).into());
+                let Answers::Wire { wire, .. } = answers else {
+                    return Err(Reject::BadAnswer("the tool switched protocols within HTTP/2", String::new()).into());
+                };
+                return self.switch(wire, &head, progress, record).await;
+            }
+            if !(100..200).contains(&head.status()) {
+                break (framing, answers.body(framing, source));
             }
             interims += 1;
             if interims > MAX_INTERIMS {
                 return Err(Reject::BadAnswer("the tool sent too many interim answers", String::new()).into());
             }
-            if !self.interim(&head, progress).await? {
+            if self.interim(&head, answers.via(), progress).await?.is_err() {
                 return Ok((After::Abort, false));
             }
         };
+        if self.client.is_http2() && self.outgoing.upgrade.is_some() && (200..300).contains(&head.status()) {
+            // On a stream this would say that the caller's protocol is spoken from now on (RFC 8441 §5).
+            return Err(Reject::BadAnswer("the tool did not switch protocols", head.status().to_string()).into());
+        }
         record.answered_by_tool(head.status());
-        // A caller that was never asked for its body may or may not send it.
+        // A caller that was never asked for its body may or may not send it; what a caller sends ahead for another protocol is no request.
         let undecided = request.expects_continue() && !progress.continued.get() && !progress.uploaded.get();
-        let mut incoming =
-            Incoming { request, head: &head, framing, mapping: self.mapping, keep_alive: request.keep_alive() && !undecided && !self.worker.drain.draining() };
+        let keep_alive = request.keep_alive() && !undecided && !inject::may_send_ahead(request) && !self.worker.drain.draining();
+        let mut incoming = Incoming { request, head: &head, framing, mapping: self.mapping, keep_alive, via: answers.via(), switch: None };
         incoming.keep_alive &= !incoming.ends_with_connection();
-        let mut out = Vec::with_capacity(1024);
+        let mut out: Lent<Vec<u8>> = Lent::new();
         answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
-        let mut body = BodyDecoder::new(framing);
         progress.answered.set(true);
-        let onward = Onward { coding: incoming.coding(), keeps: &answer::trailer_stays };
-        let after = match relay(upstream, &mut body, self.client, onward, &out, &progress.body_out).await {
+        let ends = matches!(framing, ResponseFraming::None | ResponseFraming::Length(0));
+        let Ok(mut sink) = self.client.answer(&mut out, incoming.coding(), ends) else { return Ok((After::Abort, false)) };
+        let onward = Onward { keeps: &answer::trailer_stays, bytes: &progress.moved.body_out, pipes: &self.worker.pipes };
+        if incoming.ends_with_connection() {
+            self.client.set_breakable(true);
+        }
+        let relayed = relay(&mut source, &mut sink, onward, &mut out).await;
+        if incoming.ends_with_connection() && relayed.is_ok() {
+            self.client.set_breakable(false);
+        }
+        let after = match relayed {
             Ok(()) if incoming.keep_alive => After::KeepAlive,
             Ok(()) => After::Close,
             Err(_) => After::Abort,
@@ -210,49 +347,63 @@ impl Exchange<'_> {
         Ok((after, reusable))
     }
 
-    async fn read_head(&self, upstream: &Wire, head: &mut ResponseHead, repeatable: bool) -> Result<(), Failure> {
-        head.clear();
-        loop {
-            let parsed = upstream.with_input(|input| head.parse(input, &self.worker.settings.head));
-            match parsed.map_err(|error| Reject::BadAnswer("the tool's answer is no valid HTTP", error.to_string()))? {
-                Some(consumed) => {
-                    upstream.consume(consumed);
-                    return Ok(());
-                }
-                None => match upstream.fill().await {
-                    Ok(count) if count > 0 => {}
-                    Ok(_) | Err(_) if repeatable && upstream.with_input(<[u8]>::is_empty) => return Err(Failure::Stale),
-                    Ok(_) => return Err(Reject::NoAnswer(std::io::ErrorKind::UnexpectedEof.into()).into()),
-                    Err(error) => return Err(Reject::NoAnswer(error).into()),
-                },
-            }
-        }
-    }
-
-    /// Passes a 1xx on, to those who know what that is (RFC 9110 §15.2). `false`: the caller is gone.
-    async fn interim(&self, head: &ResponseHead, progress: &Progress) -> Result<bool, Failure> {
+    /// Passes a 1xx on, to those who know what that is (RFC 9110 §15.2).
+    async fn interim(&self, head: &ResponseHead, via: &'static str, progress: &Progress<'_>) -> Result<Result<(), Gone>, Failure> {
         if head.status() == 100 {
             progress.continued.set(true);
         }
         if self.outgoing.head.version() == Version::Http10 {
-            return Ok(true);
+            return Ok(Ok(()));
         }
-        let incoming = Incoming { request: self.outgoing.head, head, framing: ResponseFraming::None, mapping: self.mapping, keep_alive: true };
+        let (request, framing) = (self.outgoing.head, ResponseFraming::None);
+        let incoming = Incoming { request, head, framing, mapping: self.mapping, keep_alive: true, via, switch: None };
         let mut out = Vec::new();
         answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
-        Ok(self.client.write_all(&out).await.is_ok() && self.client.flush().await.is_ok())
+        Ok(self.client.interim(&out).await)
+    }
+
+    /// The tool has switched protocols: passes its 101 on, and from then on bytes in both directions (RFC 9110 §7.8).
+    ///
+    /// Each direction ends by itself, so that a side that has nothing more to say may still listen.
+    async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
+        let asked = self.outgoing.upgrade.ok_or_else(|| Reject::BadAnswer("the tool switched protocols without being asked", String::new()))?;
+        let one = head.values("Upgrade").count() == 1;
+        if !one || !head.upgrade().is_some_and(|chosen| chosen.eq_ignore_ascii_case(asked)) {
+            return Err(Reject::BadAnswer("the tool switched to another protocol than it was asked to", String::new()).into());
+        }
+        if self.client.is_http2() && !websocket::proves(self.outgoing.head, head) {
+            return Err(Reject::BadAnswer("the tool's WebSocket handshake is not right", String::new()).into());
+        }
+        record.answered_by_tool(head.status());
+        let switch = Some(if self.client.is_http2() { Switch::Stream } else { Switch::Connection(asked) });
+        let (request, framing) = (self.outgoing.head, ResponseFraming::UntilClose);
+        let incoming = Incoming { request, head, framing, mapping: self.mapping, keep_alive: true, via: "1.1 connectors", switch };
+        let mut out = Vec::with_capacity(512);
+        answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
+        progress.answered.set(true);
+        progress.switched.set(true);
+        let up = async {
+            let onward = Onward { keeps: &|_| false, bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
+            relay(&mut self.client.raw_source(), &mut Sink::Wire(wire, Coding::Plain), onward, &mut Vec::new()).await?;
+            wire.shutdown().await.map_err(|_| RelayError::To)
+        };
+        let Ok(mut sink) = self.client.answer(&mut out, Coding::Plain, false) else { return Ok((After::Abort, false)) };
+        let down = async {
+            let onward = Onward { keeps: &|_| false, bytes: &progress.moved.body_out, pipes: &self.worker.pipes };
+            relay(&mut Source::raw(wire), &mut sink, onward, &mut out).await?;
+            self.client.close_sending().await.map_err(|_| RelayError::To)
+        };
+        Ok(match tokio::try_join!(up, down) {
+            Ok(_) => (After::Close, false),
+            Err(_) => (After::Abort, false),
+        })
     }
 }
 
-/// Ends when nothing has moved on either connection for `idle`, give or take a quarter. Looks four times in that time instead of setting a timer at every read.
-async fn stalled(client: &Wire, upstream: &Wire, idle: Duration) {
-    const LOOKS: u32 = 4;
-    let mut seen = (client.moved(), upstream.moved());
-    let mut still = 0;
-    while still < LOOKS {
-        tokio::time::sleep(idle / LOOKS).await;
-        let now = (client.moved(), upstream.moved());
-        still = if now == seen { still + 1 } else { 0 };
-        seen = now;
+/// An answer of ours if none has begun; else the transfer breaks off.
+fn broken(progress: &Progress<'_>, reject: Reject) -> Result<(After, bool), Failure> {
+    match progress.answered.get() {
+        true => Ok((After::Abort, false)),
+        false => Err(reject.into()),
     }
 }

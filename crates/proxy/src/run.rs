@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use connectors_net::{ConnectionLimit, Listeners, Stream, accept};
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
-use crate::serve;
+use crate::connection;
 use crate::worker::{Shared, Worker};
 
 /// Why the proxy didn't start.
@@ -23,6 +24,9 @@ pub enum StartError {
     #[error("cannot start a runtime")]
     Runtime(#[source] io::Error),
 }
+
+/// How long the end waits for a log that is stuck.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A proxy that serves.
 pub struct Running {
@@ -57,12 +61,15 @@ impl Running {
         self.address
     }
 
-    /// Stops accepting, lets requests in flight finish for at most the drain time, and waits for the threads.
+    /// Stops accepting, lets requests in flight finish for at most the drain time, and waits for the threads and for the access records to be written.
     pub fn stop(self) {
         self.shared.drain.begin();
         for thread in self.threads {
             // A thread that panicked has ended too; its message is in the log.
             let _ = thread.join();
+        }
+        if !self.shared.observer.flush(FLUSH_TIMEOUT) {
+            tracing::error!("the last access records could not be written within {FLUSH_TIMEOUT:?}");
         }
     }
 }
@@ -76,18 +83,29 @@ async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>, limit: Con
         }
     };
     let worker = Rc::new(Worker::new(shared, &limit));
-    let pool = worker.pool.clone();
-    tokio::task::spawn_local(async move { pool.tend().await });
+    let tended = worker.clone();
+    tokio::task::spawn_local(async move { tended.pool.tend(|| tended.http2.give_up()).await });
+    tokio::task::spawn_local(sweep(worker.clone()));
     loop {
         tokio::select! {
             biased;
             () = worker.drain.started() => break,
             (stream, peer) = accept(&listener) => {
-                tokio::task::spawn_local(serve::connection(worker.clone(), Stream::plain(stream), peer));
+                tokio::task::spawn_local(connection::serve(worker.clone(), Stream::plain(stream), peer));
             }
         }
     }
     // New connections go to nobody from here on.
     drop(listener);
     worker.drain.finished(worker.settings.drain_timeout).await;
+}
+
+/// Lets go of what wasn't used for a while, beside the pool, which does so itself.
+async fn sweep(worker: Rc<Worker>) {
+    const EVERY: Duration = Duration::from_secs(10);
+    loop {
+        tokio::time::sleep(EVERY).await;
+        worker.pipes.borrow_mut().sweep();
+        worker.http2.sweep(Instant::now());
+    }
 }

@@ -9,8 +9,9 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
-use connectors_net::Stream;
+use crate::scratch;
+use bytes::{Buf, Bytes, BytesMut};
+use connectors_net::{Pipe, Pipes, Protocol, SpliceError, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWrite};
 
 /// What one read asks for. Enough for nearly every head; bodies ask for more.
@@ -36,6 +37,11 @@ impl Wire {
         (self.stream.into_inner(), self.input.into_inner())
     }
 
+    /// What is spoken on it.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.stream.borrow().protocol()
+    }
+
     /// Changes whenever anything moved on this connection.
     pub(crate) fn moved(&self) -> u64 {
         self.moved.get()
@@ -44,6 +50,20 @@ impl Wire {
     /// Whether the peer has closed, or sent something that nobody asked for.
     pub(crate) fn is_stale(&self) -> bool {
         !self.input.borrow().is_empty() || self.stream.borrow_mut().is_stale()
+    }
+
+    /// Whether the peer has closed its side, where nothing of it is expected. Registers for being woken when it does. Reads at most one buffer ahead: a
+    /// peer that has sent more than that is there.
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let input = self.input.borrow();
+        if !input.is_empty() {
+            return Poll::Pending;
+        }
+        drop(input);
+        match self.poll_fill(cx) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
+        }
     }
 
     /// Looks at the unused input.
@@ -56,12 +76,38 @@ impl Wire {
         self.input.borrow_mut().advance(bytes);
     }
 
+    /// Takes the first `bytes` of the input, which are there, without copying them.
+    pub(crate) fn take(&self, bytes: usize) -> Bytes {
+        let mut input = self.input.borrow_mut();
+        let bytes = bytes.min(input.len());
+        input.split_to(bytes).freeze()
+    }
+
     /// Gives the buffer back while nothing is expected.
     pub(crate) fn release_buffer(&self) {
         let mut input = self.input.borrow_mut();
         if input.is_empty() {
-            *input = BytesMut::new();
+            scratch::put_input(std::mem::take(&mut *input));
         }
+    }
+
+    /// A pipe to `to`, if the next bytes can go there without being read: nothing was read ahead, and no TLS is on either side.
+    pub(crate) fn pipe_to(&self, to: &Self, pipes: &RefCell<Pipes>) -> Option<Pipe> {
+        let plain = !self.stream.borrow().is_tls() && !to.stream.borrow().is_tls();
+        if plain && self.input.borrow().is_empty() { pipes.borrow_mut().take() } else { None }
+    }
+
+    /// Moves some bytes to `to` through `pipe`, no more than `limit`. `0` is the end.
+    pub(crate) async fn splice_to(&self, to: &Self, pipe: &mut Pipe, limit: u64) -> Result<usize, SpliceError> {
+        let moved = poll_fn(|cx| pipe.poll_move(cx, &mut self.stream.borrow_mut(), &mut to.stream.borrow_mut(), limit)).await?;
+        self.moved.set(self.moved.get() + 1);
+        to.moved.set(to.moved.get() + 1);
+        Ok(moved)
+    }
+
+    /// Reads more input, if there is any; else registers for being woken.
+    pub(crate) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, READ_SIZE)
     }
 
     /// Waits for more input. `0` is the end.
@@ -75,30 +121,39 @@ impl Wire {
     }
 
     async fn read(&self, size: usize) -> io::Result<usize> {
-        let count = poll_fn(|cx| {
-            let mut input = self.input.borrow_mut();
-            input.reserve(size);
-            let mut stream = self.stream.borrow_mut();
-            // Holds no state between polls, so it can be made anew for each.
-            pin!(stream.read_buf(&mut *input)).poll(cx)
-        })
-        .await?;
+        poll_fn(|cx| self.poll_read(cx, size)).await
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, size: usize) -> Poll<io::Result<usize>> {
+        let mut input = self.input.borrow_mut();
+        if input.capacity() == 0 {
+            *input = scratch::take_input();
+        }
+        input.reserve(size);
+        let mut stream = self.stream.borrow_mut();
+        // Holds no state between polls, so it can be made anew for each.
+        let count = ready!(pin!(stream.read_buf(&mut *input)).poll(cx))?;
         self.moved.set(self.moved.get() + 1);
-        Ok(count)
+        Poll::Ready(Ok(count))
     }
 
     /// Writes all of `bytes`.
     pub(crate) async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        self.write_pieces([bytes, &[], &[]], None).await
+        self.write_pieces([bytes, &[], &[]]).await
+    }
+
+    /// Writes three pieces, one after the other.
+    pub(crate) async fn write_pieces(&self, pieces: [&[u8]; 3]) -> io::Result<()> {
+        self.write(pieces, None).await
     }
 
     /// Writes `before`, then `data` bytes of `from`'s input after `skip`, then `after`. The input isn't consumed.
     pub(crate) async fn write_from(&self, before: &[u8], from: &Self, skip: usize, data: usize, after: &[u8]) -> io::Result<()> {
-        self.write_pieces([before, &[], after], Some((from, skip, data))).await
+        self.write([before, &[], after], Some((from, skip, data))).await
     }
 
     /// Writes three pieces; the middle one may stand in another connection's input.
-    async fn write_pieces(&self, pieces: [&[u8]; 3], middle: Option<(&Self, usize, usize)>) -> io::Result<()> {
+    async fn write(&self, pieces: [&[u8]; 3], middle: Option<(&Self, usize, usize)>) -> io::Result<()> {
         let middle_len = middle.map_or(pieces[1].len(), |(_, _, len)| len);
         let total = pieces[0].len() + middle_len + pieces[2].len();
         let mut done = 0;
@@ -140,6 +195,12 @@ impl Wire {
     /// Hands everything written to the kernel; TLS may still hold some.
     pub(crate) async fn flush(&self) -> io::Result<()> {
         poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)).await
+    }
+
+    /// Whether dropping the connection resets it, instead of ending it as if all had been said.
+    pub(crate) fn set_resets(&self, resets: bool) {
+        // A socket that is no more needs no reset.
+        let _ = self.stream.borrow().set_resets(resets);
     }
 
     /// Says that nothing more will be written (TLS: close_notify).

@@ -3,15 +3,17 @@
 //! Each core has a runtime, a listener, a pool and an identity cache of its own, so that the data path takes no lock and its buffers stay in one
 //! core's cache. What is shared is read-only or atomic.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use connectors_core::{Authenticator, Authorizer, Snapshot};
-use connectors_net::{Authority, Connected, ConnectionLimit, Dialer, Drain, Pool, Pooled};
+use connectors_net::{Authority, Connected, ConnectionLimit, Dialer, Drain, Pipes, Pool, Pooled};
 
+use crate::http2::client::Connections;
 use crate::identify::{Identities, SharedIdentities};
-use crate::observe::Observer;
+use crate::observe::{Observer, Recorder};
 use crate::settings::Settings;
 use crate::trace::TraceIds;
 use crate::wire::Wire;
@@ -42,14 +44,20 @@ pub(crate) struct Worker {
     pub(crate) identities: SharedIdentities,
     /// Connections to tools.
     pub(crate) pool: Pool<Wire>,
+    /// Those of them that speak HTTP/2.
+    pub(crate) http2: Connections,
+    pub(crate) pipes: RefCell<Pipes>,
     pub(crate) traces: TraceIds,
+    pub(crate) recorder: Recorder,
 }
 
 impl Worker {
     /// `limit` is for the connections of all cores.
     pub(crate) fn new(shared: Arc<Shared>, limit: &ConnectionLimit) -> Self {
         let identities = Rc::new(Identities::new(shared.authenticator.clone()));
-        Self { shared, identities, pool: Pool::new(limit), traces: TraceIds::new() }
+        let recorder = shared.observer.recorder();
+        let (pool, http2, pipes) = (Pool::new(limit), Connections::default(), RefCell::default());
+        Self { shared, identities, pool, http2, pipes, traces: TraceIds::new(), recorder }
     }
 }
 

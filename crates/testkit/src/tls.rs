@@ -1,12 +1,13 @@
 //! A CA for tests, and TLS on either side of a blocking stream.
 
-use std::io::{Read, Write};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+
+use crate::Wire;
 
 /// Signs certificates that nobody else trusts.
 pub struct TestCa {
@@ -48,14 +49,18 @@ impl TestCa {
 }
 
 /// A TLS client over `stream` that trusts only the certificates in `pem`.
-pub fn client_stream<S: Read + Write>(stream: S, name: &str, pem: &str) -> StreamOwned<ClientConnection, S> {
+pub fn client_stream<S: Wire>(stream: S, name: &str, pem: &str) -> StreamOwned<ClientConnection, S> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    StreamOwned::new(ClientConnection::new(Arc::new(client_config(pem)), name).unwrap(), stream)
+}
+
+/// A client that trusts only the certificates in `pem`, and names no protocol.
+pub(crate) fn client_config(pem: &str) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_root_certificates(roots).with_no_client_auth();
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream)
+    config.with_root_certificates(roots).with_no_client_auth()
 }

@@ -1,4 +1,4 @@
-//! A Go toolchain, new enough.
+//! Go: a toolchain that is new enough, and the programs that are built with it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,46 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use super::debian;
+use super::{debian, digest};
 use crate::command;
+
+/// A folder below `e2e/tools` whose go.mod and go.sum say which version of a program is built.
+pub(super) struct Pinned {
+    /// What the program is kept as: another version has another name.
+    pub(super) name: String,
+    /// The folder.
+    folder: PathBuf,
+    manifest: String,
+}
+
+impl Pinned {
+    /// Reads what `e2e/tools/NAME` pins.
+    pub(super) fn read(root: &Path, name: &str) -> anyhow::Result<Self> {
+        let folder = root.join("e2e/tools").join(name);
+        let read = |file: &str| std::fs::read_to_string(folder.join(file)).with_context(|| format!("cannot read {file} of e2e/tools/{name}"));
+        let (manifest, sums) = (read("go.mod")?, read("go.sum")?);
+        Ok(Self { name: format!("{name}-{}", digest(&(manifest.clone() + &sums))), folder, manifest })
+    }
+
+    /// The toolchain that it asks for.
+    pub(super) fn toolchain(&self) -> anyhow::Result<Toolchain> {
+        Toolchain::at_least(self.manifest.lines().find_map(|line| line.strip_prefix("go ")).context("go.mod has no go line")?)
+    }
+
+    /// Builds `package` into the file `target`, with these flags; `cgo` is `0` or `1`.
+    pub(super) fn build(&self, go: &Toolchain, flags: &[&str], cgo: &str, package: &str, target: &Path) -> anyhow::Result<()> {
+        let mut build = go.command();
+        build.args(["build", "-mod=readonly", "-ldflags", "-s -w"]).args(flags).arg("-o").arg(target).arg(package);
+        command::run(build.current_dir(&self.folder).env("CGO_ENABLED", cgo))
+    }
+
+    /// Where the source of one of its modules is.
+    pub(super) fn source(&self, go: &Toolchain, module: &str) -> anyhow::Result<PathBuf> {
+        let module = command::output(go.command().args(["list", "-mod=readonly", "-m", "-json", module]).current_dir(&self.folder))?;
+        let module: Value = serde_json::from_str(&module).context("go list prints no JSON")?;
+        Ok(module["Dir"].as_str().context("the module has no folder")?.into())
+    }
+}
 
 /// A Go that can be run.
 pub(super) struct Toolchain {

@@ -7,6 +7,7 @@ mod cargo_deny;
 mod debian;
 mod gitea;
 mod go;
+mod h2spec;
 mod maven;
 mod python;
 
@@ -18,16 +19,20 @@ use anyhow::Context as _;
 /// Something that a test suite can't do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
-    /// git, nginx, fcgiwrap, openssl, curl, wget, Node.js with npm, Maven, Python.
+    /// git, nginx, Apache httpd, fcgiwrap, openssl, curl, wget, nghttp and h2load, Node.js with npm, Maven, Python, compilers of C and C++.
     Debian,
     /// Gitea.
     Gitea,
-    /// A Python environment with requests.
+    /// h2spec.
+    H2spec,
+    /// A Python environment with requests, gunicorn and grpcio.
     Python,
     /// A Maven repository with the plugins that the tests use.
     MavenPlugins,
     /// cargo-deny.
     CargoDeny,
+    /// nginx, haproxy, wrk, h2load, valgrind, strace.
+    Measuring,
 }
 
 /// A tool that could not be had, and why.
@@ -39,12 +44,14 @@ pub(crate) struct Missing {
 /// Installs a tool, given the workspace's folder.
 type Install = fn(&Path) -> anyhow::Result<()>;
 
-const ALL: [(Tool, &str, Install); 5] = [
+const ALL: [(Tool, &str, Install); 7] = [
     (Tool::Debian, "programs from Debian", |_| debian::install(debian::NEEDED)),
-    (Tool::Python, "Python's requests", python::install),
+    (Tool::Python, "Python's packages", python::install),
     (Tool::MavenPlugins, "Maven's plugins", maven::install),
     (Tool::Gitea, "Gitea", gitea::install),
+    (Tool::H2spec, "h2spec", h2spec::install),
     (Tool::CargoDeny, "cargo-deny", |_| cargo_deny::install()),
+    (Tool::Measuring, "programs for measuring, from Debian", |_| debian::install(debian::MEASURING)),
 ];
 
 /// `cargo xtask tools`: installs everything; `true` if it is all there.

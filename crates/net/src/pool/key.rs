@@ -1,6 +1,8 @@
 //! What a connection is good for.
 
 use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use connectors_core::{Origin, TrustRoots};
@@ -17,6 +19,58 @@ pub struct PoolKey<'a> {
     pub trust: &'a TrustRoots,
     /// Why it was dialled.
     pub reach: Reach,
+}
+
+/// Values by [`PoolKey`]. Asking for one clones nothing.
+pub struct ByKey<V>(HashMap<OwnedKey, V>);
+
+impl<V> ByKey<V> {
+    /// The value of `key`.
+    pub fn get(&self, key: PoolKey<'_>) -> Option<&V> {
+        self.0.get(&key as &dyn AsKey)
+    }
+
+    /// Gives `key` a value, and returns the one that it had.
+    pub fn insert(&mut self, key: PoolKey<'_>, value: V) -> Option<V> {
+        self.0.insert(key.into(), value)
+    }
+
+    /// Takes the value of `key` out.
+    pub fn remove(&mut self, key: PoolKey<'_>) -> Option<V> {
+        self.0.remove(&key as &dyn AsKey)
+    }
+
+    /// Drops the values that don't pass.
+    pub fn retain(&mut self, mut keep: impl FnMut(&mut V) -> bool) {
+        self.0.retain(|_, value| keep(value));
+    }
+
+    /// All values, in no order.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.values()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<V> Default for ByKey<V> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<V: fmt::Debug> fmt::Debug for ByKey<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.0).finish()
+    }
 }
 
 /// A key that is kept. What it holds is shared with other cores, so it is cloned when a connection is opened but not when one is taken again: maps are

@@ -3,14 +3,14 @@
 //! A connection has its [`Place`] from before it is dialled until it is closed. Nothing here is touched when an idle connection is taken, and one number is read
 //! when it is given back; the lock is for opening, closing and waiting.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::key::OwnedKey;
+use super::key::{ByKey, PoolKey};
 
 /// The limit, and how much of it is used. The pools of all cores share one; cloning gives another handle to the same.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ struct Shared {
 /// The places of every key of which some core has something.
 #[derive(Debug)]
 struct Keys {
-    places: HashMap<OwnedKey, Weak<Places>>,
+    places: ByKey<Weak<Places>>,
     /// When there are so many, those of which no core has anything any more are removed.
     clean_at: usize,
 }
@@ -97,7 +97,7 @@ pub(super) enum Next {
 impl ConnectionLimit {
     /// At most `most` open connections, idle or in use, for each origin, CAs and reach.
     pub fn new(most: NonZeroUsize) -> Self {
-        let keys = Keys { places: HashMap::new(), clean_at: FEW };
+        let keys = Keys { places: ByKey::default(), clean_at: FEW };
         Self(Arc::new(Shared { most, keys: Mutex::new(keys), cores: Mutex::default() }))
     }
 
@@ -123,17 +123,17 @@ impl ConnectionLimit {
         lock(&self.0.keys).places.len()
     }
 
-    pub(super) fn places(&self, key: &OwnedKey) -> Arc<Places> {
+    pub(super) fn places(&self, key: PoolKey<'_>) -> Arc<Places> {
         let mut keys = lock(&self.0.keys);
         if let Some(places) = keys.places.get(key).and_then(Weak::upgrade) {
             return places;
         }
         if keys.places.len() >= keys.clean_at {
-            keys.places.retain(|_, places| places.strong_count() > 0);
+            keys.places.retain(|places| places.strong_count() > 0);
             keys.clean_at = FEW.max(2 * keys.places.len());
         }
         let places = Arc::new(Places { most: self.0.most, state: Mutex::default(), waiting: AtomicUsize::new(0) });
-        keys.places.insert(key.clone(), Arc::downgrade(&places));
+        keys.places.insert(key, Arc::downgrade(&places));
         places
     }
 }

@@ -72,7 +72,7 @@ impl Tool {
     }
 
     fn places(&self, limit: &ConnectionLimit) -> Arc<Places> {
-        limit.places(&self.key().into())
+        limit.places(self.key())
     }
 }
 
@@ -172,13 +172,16 @@ fn p28_what_waited_too_long_is_closed() {
 #[test]
 fn p28_what_is_idle_is_bounded_and_nothing_is_left_of_keys_without_connections() {
     run(async {
-        let bounds = Bounds { per_key: 2, total: 5, ..BOUNDS };
+        let bounds = Bounds { total: 5, ..BOUNDS };
         let limit = limit(10);
         let pool = Pool::with_bounds(&limit, bounds);
         let tool = Tool::new().await;
-        let leases = [tool.lease(&pool).await, tool.lease(&pool).await, tool.lease(&pool).await];
+        let mut leases = Vec::new();
+        for _ in 0..=bounds.total {
+            leases.push(tool.lease(&pool).await);
+        }
         leases.into_iter().for_each(Lease::keep);
-        assert_eq!(pool.0.idle.get(), 2);
+        assert_eq!((pool.0.idle.get(), tool.places(&limit).open()), (bounds.total, bounds.total));
         for number in 0..200 {
             let host = origin(Scheme::Http, &format!("host-{number}.localhost"), tool.origin.port());
             let key = PoolKey { origin: &host, ..tool.key() };
@@ -193,6 +196,55 @@ fn p28_what_is_idle_is_bounded_and_nothing_is_left_of_keys_without_connections()
             drop(pool.acquire(PoolKey { origin: &host, ..tool.key() }, &tool.dialer, Alpn::Http1).await.unwrap());
         }
         assert!(pool.0.slots.borrow().len() <= bounds.total);
+    });
+}
+
+/// Takes so many connections at once, and returns how many of them were there before.
+async fn busy(tool: &Tool, pool: &Pool<Wire>, callers: usize) -> usize {
+    let mut leases = Vec::new();
+    for _ in 0..callers {
+        leases.push(tool.lease(pool).await);
+    }
+    let reused = leases.iter().filter(|lease| lease.reused()).count();
+    leases.into_iter().for_each(Lease::keep);
+    reused
+}
+
+#[test]
+fn all_who_are_busy_find_their_connections_again() {
+    run(async {
+        const CALLERS: usize = 200;
+        let tool = Tool::new().await;
+        let pool = Pool::new(&limit(CALLERS));
+        assert_eq!(busy(&tool, &pool, CALLERS).await, 0);
+        for _ in 0..3 {
+            pool.0.sweep(Instant::now());
+            assert_eq!(busy(&tool, &pool, CALLERS).await, CALLERS);
+        }
+    });
+}
+
+#[test]
+fn p28_of_what_is_idle_no_more_than_a_few_are_kept_that_were_not_needed() {
+    run(async {
+        let tool = Tool::new().await;
+        let pool = Pool::with_bounds(&limit(20), Bounds { spare: 3, ..BOUNDS });
+        busy(&tool, &pool, 10).await;
+        let sweep = || {
+            pool.0.sweep(Instant::now());
+            pool.0.idle.get()
+        };
+        // All were needed a moment ago.
+        assert_eq!(sweep(), 10);
+        assert_eq!(busy(&tool, &pool, 8).await, 8);
+        assert_eq!(busy(&tool, &pool, 1).await, 1);
+        assert_eq!([sweep(), sweep(), sweep()], [8, 3, 3]);
+        // What was taken for others doesn't count twice.
+        assert_eq!(busy(&tool, &pool, 6).await, 3);
+        assert_eq!(sweep(), 6);
+        pool.0.close_oldest();
+        assert_eq!(busy(&tool, &pool, 6).await, 5);
+        assert_eq!(sweep(), 6);
     });
 }
 
@@ -302,7 +354,7 @@ fn a_connection_that_cannot_be_made_leaves_its_place() {
         for _ in 0..3 {
             assert!(pool.acquire(key, &tool.dialer, Alpn::Http1).await.is_err());
         }
-        assert_eq!(limit.places(&key.into()).open(), 0);
+        assert_eq!(limit.places(key).open(), 0);
         assert!(pool.0.slots.borrow().is_empty());
         // Nor does one that is called off.
         let mut acquire = tool.acquire(&pool);
@@ -336,6 +388,47 @@ fn a_renewed_connection_keeps_its_place_before_all_who_wait() {
     });
 }
 
+#[test]
+fn who_reserves_a_place_takes_its_turn_and_never_gets_an_old_connection() {
+    run(LocalSet::new().run_until(async {
+        let tool = Tool::new().await;
+        let limit = limit(1);
+        let pool = Pool::<Wire>::new(&limit);
+        let places = tool.places(&limit);
+        let tending = pool.clone();
+        let given_up = std::rc::Rc::new(Cell::new(0));
+        let counts = given_up.clone();
+        let tending = tokio::task::spawn_local(async move { tending.tend(|| counts.set(counts.get() + 1)).await });
+        let reserve = || Box::pin(pool.reserve(tool.key(), &tool.dialer, Instant::now()));
+        let first = reserve().await.unwrap().dial(&tool.dialer, Alpn::Http1).await.unwrap();
+        assert!(!first.reused());
+        let port = first.port;
+        // One that is idle already.
+        first.keep();
+        let second = reserve().await.unwrap();
+        assert_eq!((places.open(), pool.0.idle.get(), given_up.get()), (1, 0, 1));
+        let second = second.dial(&tool.dialer, Alpn::Http1).await.unwrap();
+        assert!(!second.reused() && second.port != port);
+        // One that comes back.
+        let (mut third, mut fourth) = (reserve(), tool.acquire(&pool));
+        begins_to_wait(&mut third, &places).await;
+        begins_to_wait(&mut fourth, &places).await;
+        second.keep();
+        let third = third.await.unwrap();
+        assert!(poll_once(&mut fourth).is_pending());
+        drop(third);
+        assert!(!fourth.await.unwrap().reused());
+        // Who has waited long enough before waits no more.
+        let lease = tool.lease(&pool).await;
+        let late = pool.reserve(tool.key(), &tool.dialer, Instant::now() - DEADLINE).await;
+        assert!(matches!(late, Err(DialError::Full(_))), "{late:?}");
+        drop(lease);
+        assert!(pool.reserve(tool.key(), &tool.dialer, Instant::now() - DEADLINE).await.is_ok());
+        assert_eq!((places.open(), places.waiting()), (0, 0));
+        tending.abort();
+    }));
+}
+
 /// Says that every name leads to this address.
 struct LeadsTo([u8; 4]);
 
@@ -358,10 +451,10 @@ fn an_idle_connection_whose_name_has_moved_is_not_taken() {
         let pool = Pool::new(&limit);
         tool.lease(&pool).await.keep();
         for moves in [false, true] {
-            let mut lease = tool.lease(&pool).await;
+            let lease = tool.lease(&pool).await;
             assert!(lease.reused());
             // So that the name has to be looked up when it is taken.
-            lease.open.claim.standing = Standing::overdue();
+            lease.open.claim.standing.set(Standing::overdue());
             lease.keep();
             if moves {
                 tool.dialer = leads_to([127, 0, 0, 2]);
@@ -380,7 +473,7 @@ fn an_idle_connection_of_one_core_is_given_up_for_a_request_of_another() {
         let limit = limit(2);
         let (here, there) = (Pool::new(&limit), Pool::new(&limit));
         let tending = here.clone();
-        let tending = tokio::task::spawn_local(async move { tending.tend().await });
+        let tending = tokio::task::spawn_local(async move { tending.tend(|| {}).await });
         let (one, two) = (tool.lease(&here).await, tool.lease(&here).await);
         one.keep();
         two.keep();
@@ -455,7 +548,7 @@ fn many_cores_never_open_more_than_the_limit_and_starve_nobody() {
                 run(LocalSet::new().run_until(async move {
                     let pool = Pool::<Counted>::new(&limit);
                     let tending = pool.clone();
-                    let tending = tokio::task::spawn_local(async move { tending.tend().await });
+                    let tending = tokio::task::spawn_local(async move { tending.tend(|| {}).await });
                     let task = |task: usize| {
                         let (pool, tool) = (pool.clone(), tool.clone());
                         async move {
