@@ -30,6 +30,12 @@ pub trait Resolve: Send + Sync {
     fn resolve<'a>(&'a self, name: &'a str, reach: Reach) -> Resolving<'a>;
 }
 
+impl<R: Resolve + ?Sized> Resolve for Box<R> {
+    fn resolve<'a>(&'a self, name: &'a str, reach: Reach) -> Resolving<'a> {
+        (**self).resolve(name, reach)
+    }
+}
+
 /// What [`Resolve::resolve`] returns.
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 
