@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::scratch;
 use bytes::{Buf, Bytes, BytesMut};
-use connectors_net::{Pipe, Pipes, SpliceError, Stream};
+use connectors_net::{Pipe, Pipes, Protocol, SpliceError, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWrite};
 
 /// What one read asks for. Enough for nearly every head; bodies ask for more.
@@ -35,6 +35,11 @@ impl Wire {
     /// The stream, and what was read from it ahead.
     pub(crate) fn into_parts(self) -> (Stream, BytesMut) {
         (self.stream.into_inner(), self.input.into_inner())
+    }
+
+    /// What is spoken on it.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.stream.borrow().protocol()
     }
 
     /// Changes whenever anything moved on this connection.
