@@ -4,8 +4,10 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
@@ -58,6 +60,22 @@ impl Stream {
         // A task that has used its share of a turn would be told "pending" whatever there is.
         let read = pin!(tokio::task::unconstrained(self.read(&mut byte)));
         read.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// Whether dropping the connection resets it, instead of ending it as if all had been said. What was written and hasn't got through is lost then.
+    ///
+    /// # Errors
+    /// The socket is no more.
+    pub fn set_resets(&self, resets: bool) -> io::Result<()> {
+        SockRef::from(self.socket()).set_linger(resets.then_some(Duration::ZERO))
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match &self.0 {
+            Kind::Plain(stream) => stream,
+            Kind::Server(stream) => stream.get_ref().0.stream.socket(),
+            Kind::Client(stream) => stream.get_ref().0,
+        }
     }
 }
 

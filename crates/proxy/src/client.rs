@@ -104,19 +104,19 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Whether something was read ahead of the caller's that isn't used.
-    pub(crate) fn has_input(self) -> bool {
-        match self {
-            Self::Wire(wire) => !wire.with_input(<[u8]>::is_empty),
-            Self::Stream(_) => false,
-        }
-    }
-
     /// Says that nothing more comes, while the caller may go on sending. A stream has said so by itself.
     pub(crate) async fn close_sending(self) -> Result<(), Gone> {
         match self {
             Self::Wire(wire) => wire.shutdown().await.map_err(|_| Gone),
             Self::Stream(_) => Ok(()),
+        }
+    }
+
+    /// Has the caller see that an answer has broken off that only ends with its connection, however that comes about; `false` when it has come to its end.
+    /// A stream tells by itself.
+    pub(crate) fn set_breakable(self, breakable: bool) {
+        if let Self::Wire(wire) = self {
+            wire.set_resets(breakable);
         }
     }
 

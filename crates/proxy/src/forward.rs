@@ -62,14 +62,13 @@ enum Upstream {
 }
 
 /// What the two directions know of each other.
-#[derive(Default)]
-struct Progress {
+struct Progress<'a> {
     /// The request has been sent whole.
     uploaded: Cell<bool>,
     /// Bytes of the request's body that were read from the caller.
-    body_in: Cell<u64>,
+    body_in: &'a Cell<u64>,
     /// Bytes of the answer's body.
-    body_out: Cell<u64>,
+    body_out: &'a Cell<u64>,
     /// The answer's head was sent, or begun, so no other answer can be.
     answered: Cell<bool>,
     /// The tool asked for the body that the caller holds back.
@@ -78,22 +77,28 @@ struct Progress {
     switched: Cell<bool>,
 }
 
+impl<'a> Progress<'a> {
+    fn new(record: &'a Record) -> Self {
+        let no = || Cell::new(false);
+        Self { uploaded: no(), body_in: &record.bytes_in, body_out: &record.bytes_out, answered: no(), continued: no(), switched: no() }
+    }
+}
+
 impl Exchange<'_> {
     /// Sends the request, and the answer back.
-    pub(crate) async fn run(&self, record: &mut Record) -> Result<After, Reject> {
+    pub(crate) async fn run(&self, record: &Record) -> Result<After, Reject> {
         let key = PoolKey { origin: self.outgoing.origin.clone(), trust: self.trust.clone(), reach: self.reach };
         let mut request = Vec::with_capacity(1024);
         let mut retried = false;
         loop {
             request.clear();
             inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
-            let progress = Progress::default();
+            let progress = Progress::new(record);
             let upstream = self.upstream(&key, retried).await?;
             let outcome = match upstream {
                 Upstream::Wire { wire, reused } => self.over_wire(&key, wire, reused, &mut request, &progress, record).await,
                 Upstream::Stream(place) => self.over_stream(&place, &request, &progress, record).await,
             };
-            record.bytes(progress.body_in.get(), progress.body_out.get());
             match outcome {
                 // The rest of the request's body can't be told from a next request.
                 Ok(After::KeepAlive) if !progress.uploaded.get() => return Ok(After::Close),
@@ -128,7 +133,11 @@ impl Exchange<'_> {
                 };
             }
         }
-        if !retried && let Some(wire) = self.pooled(key) {
+        // An upgrade can't be repeated if a connection from the pool turns out to be dead.
+        if !retried
+            && self.outgoing.upgrade.is_none()
+            && let Some(wire) = self.pooled(key)
+        {
             return Ok(Upstream::Wire { wire, reused: true });
         }
         Ok(Upstream::Wire { wire: Wire::new(self.dial(Alpn::Http1).await?.stream), reused: false })
@@ -161,13 +170,13 @@ impl Exchange<'_> {
         wire: Wire,
         reused: bool,
         request: &mut Vec<u8>,
-        progress: &Progress,
-        record: &mut Record,
+        progress: &Progress<'_>,
+        record: &Record,
     ) -> Result<After, Failure> {
         let framing = self.outgoing.head.framing();
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let untouched = wire.moved();
-        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.body_in };
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: progress.body_in };
         let upload = async {
             let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(&wire, coding), onward, request).await;
             // Not one byte could be written, so nothing of the request is used up, whatever it is.
@@ -183,7 +192,7 @@ impl Exchange<'_> {
         Ok(after)
     }
 
-    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress, record: &mut Record) -> Result<After, Failure> {
+    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress<'_>, record: &Record) -> Result<After, Failure> {
         let framing = self.outgoing.head.framing();
         let ends = matches!(framing, Framing::None | Framing::Length(0));
         let request = http2_head::request(request, self.outgoing.origin).map_err(Reject::from)?;
@@ -202,7 +211,7 @@ impl Exchange<'_> {
         drop(sender);
         let moved = Cell::new(0);
         let sending: Sending = RefCell::new(Some(sending));
-        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.body_in };
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: progress.body_in };
         let upload = async {
             let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moved)) };
             Ok(relay(&mut self.client.source(framing), &mut sink, onward, &mut Vec::new()).await)
@@ -219,7 +228,7 @@ impl Exchange<'_> {
         &self,
         upload: impl Future<Output = Result<Result<(), RelayError>, Failure>>,
         download: impl Future<Output = Result<(After, bool), Failure>>,
-        progress: &Progress,
+        progress: &Progress<'_>,
         upstream_moved: impl Fn() -> u64,
     ) -> Result<(After, bool), Failure> {
         let mut upload = pin!(upload);
@@ -253,7 +262,7 @@ impl Exchange<'_> {
     }
 
     /// Reads the tool's answer and sends it to the caller.
-    async fn download(&self, mut answers: Answers<'_>, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
+    async fn download(&self, mut answers: Answers<'_>, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
         let mut head = ResponseHead::new();
         let request = self.outgoing.head;
         let mut interims = 0;
@@ -279,10 +288,9 @@ impl Exchange<'_> {
             }
         };
         record.answered_by_tool(head.status());
-        // A caller that was never asked for its body may or may not send it; what a caller sent ahead for another protocol is no request.
+        // A caller that was never asked for its body may or may not send it; what a caller sends ahead for another protocol is no request.
         let undecided = request.expects_continue() && !progress.continued.get() && !progress.uploaded.get();
-        let refused_early = self.outgoing.upgrade.is_some() && self.client.has_input();
-        let keep_alive = request.keep_alive() && !undecided && !refused_early && !self.worker.drain.draining();
+        let keep_alive = request.keep_alive() && !undecided && !inject::may_send_ahead(request) && !self.worker.drain.draining();
         let mut incoming = Incoming { request, head: &head, framing, mapping: self.mapping, keep_alive, via: answers.via(), switch: None };
         incoming.keep_alive &= !incoming.ends_with_connection();
         let mut out = Vec::with_capacity(1024);
@@ -290,8 +298,15 @@ impl Exchange<'_> {
         progress.answered.set(true);
         let ends = matches!(framing, ResponseFraming::None | ResponseFraming::Length(0));
         let Ok(mut sink) = self.client.answer(&mut out, incoming.coding(), ends) else { return Ok((After::Abort, false)) };
-        let onward = Onward { keeps: &answer::trailer_stays, bytes: &progress.body_out };
-        let after = match relay(&mut source, &mut sink, onward, &mut out).await {
+        let onward = Onward { keeps: &answer::trailer_stays, bytes: progress.body_out };
+        if incoming.ends_with_connection() {
+            self.client.set_breakable(true);
+        }
+        let relayed = relay(&mut source, &mut sink, onward, &mut out).await;
+        if relayed.is_ok() && incoming.ends_with_connection() {
+            self.client.set_breakable(false);
+        }
+        let after = match relayed {
             Ok(()) if incoming.keep_alive => After::KeepAlive,
             Ok(()) => After::Close,
             Err(_) => After::Abort,
@@ -301,7 +316,7 @@ impl Exchange<'_> {
     }
 
     /// Passes a 1xx on, to those who know what that is (RFC 9110 §15.2).
-    async fn interim(&self, head: &ResponseHead, via: &'static str, progress: &Progress) -> Result<Result<(), Gone>, Failure> {
+    async fn interim(&self, head: &ResponseHead, via: &'static str, progress: &Progress<'_>) -> Result<Result<(), Gone>, Failure> {
         if head.status() == 100 {
             progress.continued.set(true);
         }
@@ -318,9 +333,10 @@ impl Exchange<'_> {
     /// The tool has switched protocols: passes its 101 on, and from then on bytes in both directions (RFC 9110 §7.8).
     ///
     /// Each direction ends by itself, so that a side that has nothing more to say may still listen.
-    async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress, record: &mut Record) -> Result<(After, bool), Failure> {
+    async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
         let asked = self.outgoing.upgrade.ok_or_else(|| Reject::BadAnswer("the tool switched protocols without being asked", String::new()))?;
-        if !head.upgrade().is_some_and(|chosen| chosen.eq_ignore_ascii_case(asked)) {
+        let one = head.values("Upgrade").count() == 1;
+        if !one || !head.upgrade().is_some_and(|chosen| chosen.eq_ignore_ascii_case(asked)) {
             return Err(Reject::BadAnswer("the tool switched to another protocol than it was asked to", String::new()).into());
         }
         record.answered_by_tool(head.status());
@@ -332,13 +348,13 @@ impl Exchange<'_> {
         progress.answered.set(true);
         progress.switched.set(true);
         let up = async {
-            let onward = Onward { keeps: &|_| false, bytes: &progress.body_in };
+            let onward = Onward { keeps: &|_| false, bytes: progress.body_in };
             relay(&mut self.client.raw_source(), &mut Sink::Wire(wire, Coding::Plain), onward, &mut Vec::new()).await?;
             wire.shutdown().await.map_err(|_| RelayError::To)
         };
         let Ok(mut sink) = self.client.answer(&mut out, Coding::Plain, false) else { return Ok((After::Abort, false)) };
         let down = async {
-            let onward = Onward { keeps: &|_| false, bytes: &progress.body_out };
+            let onward = Onward { keeps: &|_| false, bytes: progress.body_out };
             relay(&mut Source::raw(wire), &mut sink, onward, &mut out).await?;
             self.client.close_sending().await.map_err(|_| RelayError::To)
         };
@@ -350,7 +366,7 @@ impl Exchange<'_> {
 }
 
 /// An answer of ours if none has begun; else the transfer breaks off.
-fn broken(progress: &Progress, reject: Reject) -> Result<(After, bool), Failure> {
+fn broken(progress: &Progress<'_>, reject: Reject) -> Result<(After, bool), Failure> {
     match progress.answered.get() {
         true => Ok((After::Abort, false)),
         false => Err(reject.into()),

@@ -51,6 +51,12 @@ pub(crate) fn upgrade(head: &RequestHead) -> Option<&[u8]> {
     one.then_some(protocol)
 }
 
+/// Whether the caller may already have sent what belongs to another protocol, and what follows the request can't be told from a next one unless the tool
+/// switches to it. `h2c` is offered by clients that go on with HTTP/1.1 as well, and never send anything ahead (RFC 7540 §3.2).
+pub(crate) fn may_send_ahead(head: &RequestHead) -> bool {
+    head.upgrade().is_some_and(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+}
+
 /// Writes the head.
 ///
 /// # Errors
@@ -137,6 +143,8 @@ fn stays(outgoing: &Outgoing<'_>, field: Field, name: &str, value: &[u8]) -> boo
         Field::Authorization => {
             !holds_token(value, outgoing.token) && !identify::basic_password(value).is_some_and(|password| holds_token(password.expose(), outgoing.token))
         }
+        // Belongs to h2c, whether or not Connection says so.
+        _ if name.eq_ignore_ascii_case("HTTP2-Settings") => false,
         _ => !outgoing.head.connection_names(name) && !holds_token(value, outgoing.token) && !is_replaced(outgoing.credential, name),
     }
 }

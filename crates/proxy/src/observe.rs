@@ -1,8 +1,10 @@
 //! What one can see: an access record and metrics for each request. Never a secret, a token, a query or a header's value.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
@@ -70,15 +72,17 @@ pub(crate) struct Record {
     /// As the caller named it; the class is known only for one that exists and that the caller may use.
     connector: Option<ConnectorRef>,
     class: Option<Box<str>>,
-    status: u16,
-    answered_by: AnsweredBy,
+    status: Cell<u16>,
+    answered_by: Cell<AnsweredBy>,
     reason: Option<&'static str>,
     detail: Option<String>,
     complete: bool,
-    bytes_in: u64,
-    bytes_out: u64,
+    /// Bytes of the request's body that were read from the caller.
+    pub(crate) bytes_in: Cell<u64>,
+    /// Bytes of the answer's body.
+    pub(crate) bytes_out: Cell<u64>,
     auth: Option<Duration>,
-    ttfb: Option<Duration>,
+    ttfb: Cell<Option<Duration>>,
 }
 
 /// More of a path or method than this isn't logged.
@@ -97,15 +101,15 @@ impl Record {
             caller: None,
             connector: None,
             class: None,
-            status: 0,
-            answered_by: AnsweredBy::Nobody,
+            status: Cell::new(0),
+            answered_by: Cell::new(AnsweredBy::Nobody),
             reason: None,
             detail: None,
-            complete: true,
-            bytes_in: 0,
-            bytes_out: 0,
+            complete: false,
+            bytes_in: Cell::new(0),
+            bytes_out: Cell::new(0),
             auth: None,
-            ttfb: None,
+            ttfb: Cell::new(None),
         }
     }
 
@@ -143,15 +147,15 @@ impl Record {
         self.auth = Some(self.started.elapsed());
     }
 
-    pub(crate) fn answered_by_tool(&mut self, status: u16) {
-        self.status = status;
-        self.answered_by = AnsweredBy::Tool;
-        self.ttfb = Some(self.started.elapsed());
+    pub(crate) fn answered_by_tool(&self, status: u16) {
+        self.status.set(status);
+        self.answered_by.set(AnsweredBy::Tool);
+        self.ttfb.set(Some(self.started.elapsed()));
     }
 
-    pub(crate) fn answered_by_proxy(&mut self, status: u16) {
-        self.status = status;
-        self.answered_by = AnsweredBy::Proxy;
+    pub(crate) fn answered_by_proxy(&self, status: u16) {
+        self.status.set(status);
+        self.answered_by.set(AnsweredBy::Proxy);
     }
 
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
@@ -160,13 +164,9 @@ impl Record {
         self.detail = Some(refusal.detail.clone().unwrap_or_else(|| refusal.message.clone()));
     }
 
-    pub(crate) fn broke_off(&mut self) {
-        self.complete = false;
-    }
-
-    pub(crate) fn bytes(&mut self, body_in: u64, body_out: u64) {
-        self.bytes_in = body_in;
-        self.bytes_out = body_out;
+    /// The answer is through. A record of which that isn't said is that of a transfer that broke off.
+    pub(crate) fn completed(&mut self) {
+        self.complete = true;
     }
 }
 
@@ -297,24 +297,26 @@ impl Observer {
         out
     }
 
-    pub(crate) fn begin(&self) {
+    /// Counts a request as in flight until what is returned is dropped, and then keeps its record.
+    pub(crate) fn begin(&self, record: Record) -> Ongoing<'_> {
         self.active.inc();
+        Ongoing { observer: self, record }
     }
 
-    pub(crate) fn finish(&self, record: &Record) {
+    fn finish(&self, record: &Record) {
         self.active.dec();
         let class = record.class.as_deref().unwrap_or_default();
-        let answered_by = match record.answered_by {
+        let answered_by = match record.answered_by.get() {
             AnsweredBy::Proxy => "proxy",
             AnsweredBy::Tool => "tool",
             AnsweredBy::Nobody => "nobody",
         };
-        let labels = Labels { class: class.to_owned(), mode: record.mode.as_str(), status: status_class(record.status), answered_by };
+        let labels = Labels { class: class.to_owned(), mode: record.mode.as_str(), status: status_class(record.status.get()), answered_by };
         self.requests.get_or_create(&labels).inc();
         let by = ClassMode { class: labels.class, mode: labels.mode };
         let total = record.started.elapsed();
         self.total.get_or_create(&by).observe(total.as_secs_f64());
-        if let Some(ttfb) = record.ttfb {
+        if let Some(ttfb) = record.ttfb.get() {
             self.ttfb.get_or_create(&by).observe(ttfb.as_secs_f64());
         }
         if let Some(auth) = record.auth {
@@ -323,8 +325,8 @@ impl Observer {
         if let Some(reason) = record.reason {
             self.rejections.get_or_create(&Reason { reason }).inc();
         }
-        self.bytes_in.get_or_create(&by).inc_by(record.bytes_in);
-        self.bytes_out.get_or_create(&by).inc_by(record.bytes_out);
+        self.bytes_in.get_or_create(&by).inc_by(record.bytes_in.get());
+        self.bytes_out.get_or_create(&by).inc_by(record.bytes_out.get());
         self.write(record, total);
     }
 
@@ -344,15 +346,15 @@ impl Observer {
             method: &record.method,
             host: &record.host,
             path: &record.path,
-            status: record.status,
-            answered_by: record.answered_by,
+            status: record.status.get(),
+            answered_by: record.answered_by.get(),
             reason: record.reason,
             detail: record.detail.as_deref(),
             complete: record.complete,
-            bytes_in: record.bytes_in,
-            bytes_out: record.bytes_out,
+            bytes_in: record.bytes_in.get(),
+            bytes_out: record.bytes_out.get(),
             auth_ms: record.auth.map(millis),
-            ttfb_ms: record.ttfb.map(millis),
+            ttfb_ms: record.ttfb.get().map(millis),
             total_ms: millis(total),
         };
         let mut bytes = Vec::with_capacity(512);
@@ -363,6 +365,32 @@ impl Observer {
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.log.try_send(bytes) {
             self.lost.inc();
         }
+    }
+}
+
+/// A request in flight. However it ends, its record is kept: stopping drops those that take too long where they wait.
+pub(crate) struct Ongoing<'a> {
+    observer: &'a Observer,
+    record: Record,
+}
+
+impl Deref for Ongoing<'_> {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.record
+    }
+}
+
+impl DerefMut for Ongoing<'_> {
+    fn deref_mut(&mut self) -> &mut Record {
+        &mut self.record
+    }
+}
+
+impl Drop for Ongoing<'_> {
+    fn drop(&mut self) {
+        self.observer.finish(&self.record);
     }
 }
 

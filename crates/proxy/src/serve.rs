@@ -32,30 +32,29 @@ pub(crate) enum Next {
 
 /// Serves one request whose head was read, and keeps its record.
 pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &RequestHead, peer: SocketAddr, tunnel: Option<&Tunnel>) -> Next {
-    let mut record = Record::start(peer, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make()));
-    worker.observer.begin();
+    let mut record = worker.observer.begin(Record::start(peer, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make())));
     let next = match handle(worker, client, head, peer, tunnel, &mut record).await {
         Ok(next) => next,
         Err(reject) => {
-            // What is left of a body, or what was meant for the inside of a tunnel, would be read as the next request.
-            let stays =
-                head.keep_alive() && head.framing() == Framing::None && head.method() != "CONNECT" && !reject.ends_connection() && !worker.drain.draining();
+            // What is left of a body, or what was meant for the inside of a tunnel or for another protocol, would be read as the next request.
+            let ahead = head.framing() != Framing::None || head.method() == "CONNECT" || inject::may_send_ahead(head);
+            let stays = head.keep_alive() && !ahead && !reject.ends_connection() && !worker.drain.draining();
             Next::After(refuse(worker, client, head, reject, stays, &mut record).await)
         }
     };
-    if let Next::After(After::Abort) = next {
-        record.broke_off();
+    if !matches!(next, Next::After(After::Abort)) {
+        record.completed();
     }
-    worker.observer.finish(&record);
     next
 }
 
 /// Answers what is no request, and keeps a record of it.
 pub(crate) async fn unreadable(worker: &Worker, client: Client<'_>, head: &RequestHead, peer: SocketAddr, reject: Reject) -> Next {
-    let mut record = Record::start(peer, head, worker.traces.make());
-    worker.observer.begin();
+    let mut record = worker.observer.begin(Record::start(peer, head, worker.traces.make()));
     let after = refuse(worker, client, head, reject, false, &mut record).await;
-    worker.observer.finish(&record);
+    if after != After::Abort {
+        record.completed();
+    }
     Next::After(after)
 }
 

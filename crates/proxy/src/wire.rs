@@ -169,6 +169,12 @@ impl Wire {
         poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)).await
     }
 
+    /// Whether dropping the connection resets it, instead of ending it as if all had been said.
+    pub(crate) fn set_resets(&self, resets: bool) {
+        // A socket that is no more needs no reset.
+        let _ = self.stream.borrow().set_resets(resets);
+    }
+
     /// Says that nothing more will be written (TLS: close_notify).
     pub(crate) async fn shutdown(&self) -> io::Result<()> {
         poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)).await

@@ -1,21 +1,20 @@
 //! A client that sends exactly what it is told to.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
-use connectors_http1::{BodyDecoder, Decoded, HeadLimits, ResponseHead};
+use connectors_http1::{BodyDecoder, Decoded, HeadLimits, ResponseFraming, ResponseHead};
 
-use crate::DEADLINE;
+use crate::{DEADLINE, Wire};
 
 /// One connection.
 pub struct Client {
-    stream: Box<dyn ReadWrite>,
+    stream: Box<dyn Wire>,
     input: Vec<u8>,
+    /// Of the answer that is being read.
+    body: BodyDecoder,
+    /// Of its body, what was read and not asked for.
+    ahead: Vec<u8>,
 }
-
-trait ReadWrite: Read + Write + Send {}
-
-impl<T: Read + Write + Send> ReadWrite for T {}
 
 /// What came back.
 #[derive(Debug)]
@@ -59,8 +58,12 @@ impl Client {
     }
 
     /// Uses a stream that is there, such as one with TLS.
-    pub fn over(stream: impl Read + Write + Send + 'static) -> Self {
-        Self { stream: Box::new(stream), input: Vec::new() }
+    pub fn over(stream: impl Wire + 'static) -> Self {
+        Self::new(Box::new(stream), Vec::new())
+    }
+
+    fn new(stream: Box<dyn Wire>, input: Vec<u8>) -> Self {
+        Self { stream, input, body: BodyDecoder::new(ResponseFraming::None), ahead: Vec::new() }
     }
 
     /// Writes without waiting for an answer.
@@ -83,6 +86,24 @@ impl Client {
 
     /// Reads the next answer, to a request with that method.
     pub fn answer(&mut self, method: &str) -> Answer {
+        let answer = self.answer_head(method);
+        self.rest_of(answer)
+    }
+
+    /// Reads an answer to its end, of which the head, and maybe some of the body, has been read.
+    pub fn rest_of(&mut self, mut answer: Answer) -> Answer {
+        answer.complete = loop {
+            match self.some_body() {
+                Ok(data) if data.is_empty() => break true,
+                Ok(data) => answer.body.extend_from_slice(&data),
+                Err(Broken) => break false,
+            }
+        };
+        answer
+    }
+
+    /// Reads the head of the next answer, to a request with that method. Its body is for [`Client::body`].
+    pub fn answer_head(&mut self, method: &str) -> Answer {
         let mut head = ResponseHead::new();
         let consumed = loop {
             if let Some(consumed) = head.parse(&self.input, &HeadLimits::default()).expect("a valid head") {
@@ -92,27 +113,49 @@ impl Client {
         };
         let text = String::from_utf8_lossy(&self.input[..consumed]).into_owned();
         self.input.drain(..consumed);
-        let mut decoder = BodyDecoder::new(head.framing(method).expect("valid framing"));
-        let mut body = Vec::new();
-        let complete = loop {
-            match decoder.decode(&self.input).expect("a valid body") {
+        self.body = BodyDecoder::new(head.framing(method).expect("valid framing"));
+        Answer { status: head.status(), head: text, body: Vec::new(), complete: false }
+    }
+
+    /// Reads `count` bytes of the answer's body as soon as they are there; fewer if the body ends or breaks off before.
+    pub fn body(&mut self, count: usize) -> Vec<u8> {
+        let mut body = Vec::with_capacity(count);
+        while body.len() < count {
+            match self.some_body() {
+                Ok(data) if !data.is_empty() => body.extend_from_slice(&data),
+                _ => break,
+            }
+        }
+        self.ahead = body.split_off(count.min(body.len()));
+        body
+    }
+
+    /// Reads on in the body. Nothing: it is whole.
+    fn some_body(&mut self) -> Result<Vec<u8>, Broken> {
+        if !self.ahead.is_empty() {
+            return Ok(std::mem::take(&mut self.ahead));
+        }
+        loop {
+            match self.body.decode(&self.input).expect("a valid body") {
                 Decoded::Data { skip, len } => {
-                    body.extend_from_slice(&self.input[skip..skip + len]);
+                    let data = self.input[skip..skip + len].to_vec();
                     self.input.drain(..skip + len);
+                    return Ok(data);
                 }
                 Decoded::NeedMore { consumed } => {
                     self.input.drain(..consumed);
-                    if self.read() == 0 {
-                        break decoder.eof().is_ok();
+                    match self.try_read() {
+                        Ok(0) => return self.body.eof().map(|()| Vec::new()).map_err(|_| Broken),
+                        Ok(_) => {}
+                        Err(_) => return Err(Broken),
                     }
                 }
                 Decoded::End { consumed } => {
                     self.input.drain(..consumed);
-                    break true;
+                    return Ok(Vec::new());
                 }
             }
-        };
-        Answer { status: head.status(), head: text, body, complete }
+        }
     }
 
     /// Everything until the other side closes.
@@ -121,22 +164,48 @@ impl Client {
         std::mem::take(&mut self.input)
     }
 
+    /// The next `count` bytes; fewer if the other side closes before.
+    pub fn exactly(&mut self, count: usize) -> Vec<u8> {
+        while self.input.len() < count && self.read() > 0 {}
+        let count = count.min(self.input.len());
+        self.input.drain(..count).collect()
+    }
+
+    /// Two halves, to send with one while the other reads. Only without TLS.
+    pub fn split(&mut self) -> (Self, Self) {
+        let half = |input| Self::new(self.stream.another().expect("TLS has no halves"), input);
+        let input = std::mem::take(&mut self.input);
+        (half(input), half(Vec::new()))
+    }
+
+    /// Ends the sending half: the other side sees the end, and can go on sending.
+    pub fn finish(&mut self) {
+        self.stream.finish().unwrap();
+    }
+
+    /// Ends the connection at once by a reset.
+    pub fn reset(self) {
+        self.stream.resets();
+    }
+
     /// Gives the stream away, for TLS over it.
-    pub fn into_stream(self) -> impl Read + Write + Send {
+    pub fn into_stream(self) -> impl Wire {
         assert!(self.input.is_empty(), "read too far");
         self.stream
     }
 
     fn read(&mut self) -> usize {
-        let mut chunk = [0; 64 * 1024];
         // A reset ends the connection as well.
-        let count = self.stream.read(&mut chunk).unwrap_or(0);
+        self.try_read().unwrap_or(0)
+    }
+
+    fn try_read(&mut self) -> std::io::Result<usize> {
+        let mut chunk = [0; 64 * 1024];
+        let count = self.stream.read(&mut chunk)?;
         self.input.extend_from_slice(&chunk[..count]);
-        count
+        Ok(count)
     }
 }
 
-/// Closes the sending half of a plain connection.
-pub(crate) fn close_write(stream: &TcpStream) {
-    let _ = stream.shutdown(Shutdown::Write);
-}
+/// The other side ended the transfer before its end.
+struct Broken;

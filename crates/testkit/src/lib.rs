@@ -14,12 +14,14 @@ mod client;
 mod proxy;
 mod tls;
 mod tool;
+mod wire;
 
 pub use canary::{Captured, assert_absent};
 pub use client::{Answer, Client};
 pub use proxy::{Builder, Proxy, proxy_authorization, token};
 pub use tls::{TestCa, client_stream};
 pub use tool::{Seen, Tool};
+pub use wire::{Wire, nothing_comes, read_head};
 
 /// How long a test waits for a state before it fails.
 pub const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -32,4 +34,9 @@ pub fn wait_for(what: &str, mut state: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < end, "waited in vain for: {what}");
         std::thread::park_timeout(std::time::Duration::from_millis(2));
     }
+}
+
+/// Bytes that differ everywhere.
+pub fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|n| (n % 251) as u8 ^ (n / 251 % 256) as u8).collect()
 }

@@ -37,7 +37,10 @@ pub struct Builder {
     authority: Result<Arc<Authority>, String>,
     allow: Vec<Cidr>,
     trust: TrustRoots,
+    before_authorizing: Option<Hook>,
 }
+
+type Hook = Box<dyn Fn() + Send + Sync>;
 
 /// A proxy that runs until it is dropped; then everything that it wrote is searched for secrets and tokens.
 pub struct Proxy {
@@ -56,6 +59,7 @@ struct Access {
     rights: Mutex<HashSet<(String, String)>>,
     removed: Mutex<HashSet<String>>,
     away: Mutex<bool>,
+    before_authorizing: Option<Hook>,
 }
 
 impl Proxy {
@@ -69,6 +73,7 @@ impl Proxy {
             authority: Err("this test has no CA".into()),
             allow: Vec::new(),
             trust: TrustRoots::default(),
+            before_authorizing: None,
         }
     }
 
@@ -201,6 +206,12 @@ impl Builder {
         self
     }
 
+    /// Has each request wait for `hook` when it is known whose it is and before anything is sent to a tool. The proxy does and sees nothing in the meantime.
+    pub fn before_authorizing(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.before_authorizing = Some(Box::new(hook));
+        self
+    }
+
     fn secret(mut self, secret: &str) -> Self {
         self.secrets.push(secret.into());
         self
@@ -226,7 +237,8 @@ impl Builder {
 
     /// Starts it on a free port, on one core.
     pub fn start(mut self) -> Proxy {
-        let access = Arc::new(Access { rights: Mutex::new(std::mem::take(&mut self.rights)), ..Access::default() });
+        let rights = Mutex::new(std::mem::take(&mut self.rights));
+        let access = Arc::new(Access { rights, before_authorizing: self.before_authorizing.take(), ..Access::default() });
         let log = Captured::default();
         let observer = Arc::new(Observer::new(log.clone()));
         let authority = self.authority.clone();
@@ -274,6 +286,9 @@ impl Authenticator for Access {
 
 impl Authorizer for Access {
     fn may_use<'a>(&'a self, _: Flags, caller: &'a Caller, connector: &'a ConnectorRef) -> Answer<'a, Result<bool, Undecided>> {
+        if let Some(hook) = &self.before_authorizing {
+            hook();
+        }
         let wanted = (caller.username.to_string(), connector.to_string());
         Answer::Now(Ok(self.rights.lock().unwrap().contains(&wanted)))
     }

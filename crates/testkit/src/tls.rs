@@ -1,12 +1,13 @@
 //! A CA for tests, and TLS on either side of a blocking stream.
 
-use std::io::{Read, Write};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+
+use crate::Wire;
 
 /// Signs certificates that nobody else trusts.
 pub struct TestCa {
@@ -48,7 +49,7 @@ impl TestCa {
 }
 
 /// A TLS client over `stream` that trusts only the certificates in `pem`.
-pub fn client_stream<S: Read + Write>(stream: S, name: &str, pem: &str) -> StreamOwned<ClientConnection, S> {
+pub fn client_stream<S: Wire>(stream: S, name: &str, pem: &str) -> StreamOwned<ClientConnection, S> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();

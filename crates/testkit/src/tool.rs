@@ -1,6 +1,5 @@
 //! A tool that remembers what reached it.
 
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,8 +7,7 @@ use std::sync::{Arc, Mutex};
 use connectors_http1::{BodyDecoder, Decoded, HeadLimits, RequestHead};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::client::close_write;
-use crate::{DEADLINE, TestCa, wait_for};
+use crate::{DEADLINE, TestCa, Wire, wait_for};
 
 /// A server on loopback.
 pub struct Tool {
@@ -79,9 +77,15 @@ impl Tool {
     pub fn raw(serve: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
         Self::accept("http", move |mut stream, state, _| {
             serve(&mut stream);
-            close_write(&stream);
+            // The proxy may have ended it already.
+            let _ = stream.finish();
             state.closed.fetch_add(1, Ordering::SeqCst);
         })
+    }
+
+    /// Leaves each connection to `serve`, over TLS with a certificate for `name` if there is a CA. It ends as `serve` has left it.
+    pub fn wire(tls: Option<(&TestCa, &str)>, serve: impl Fn(&mut dyn Wire) + Send + Sync + 'static) -> Self {
+        Self::start(tls.map(|(ca, name)| ca.server(name)), move |stream, _, _| serve(stream))
     }
 
     fn start(tls: Option<Arc<ServerConfig>>, serve: impl Fn(&mut dyn Wire, &State, usize) + Send + Sync + 'static) -> Self {
@@ -157,10 +161,6 @@ impl Drop for Tool {
         let _ = TcpStream::connect(self.address);
     }
 }
-
-trait Wire: Read + Write {}
-
-impl<T: Read + Write> Wire for T {}
 
 fn requests(stream: &mut dyn Wire, state: &State, connection: usize, answer: &dyn Fn(&Seen) -> Vec<u8>) {
     let mut input = Vec::new();
