@@ -7,7 +7,7 @@ use super::{digest, link, once};
 use crate::{cache, command};
 
 /// Pinned, like every other dependency.
-const PACKAGES: [&str; 1] = ["requests==2.32.5"];
+const PACKAGES: [&str; 2] = ["requests==2.32.5", "websockets==17.4"];
 
 /// Makes it, unless the cache has it.
 pub(super) fn install(root: &Path) -> anyhow::Result<()> {
