@@ -17,6 +17,8 @@ const NEEDS: &[(&str, &[Tool])] = &[
     ("licences", &[Tool::CargoDeny]),
     ("e2e: http_clients", &[Tool::Debian, Tool::Gitea, Tool::Python, Tool::MavenPlugins]),
     ("e2e: servers", &[Tool::Debian, Tool::Gitea]),
+    ("e2e: kubernetes", &[Tool::Debian, Tool::Kubernetes]),
+    ("e2e: websockets", &[Tool::Debian, Tool::Python]),
 ];
 
 /// Runs everything, or the suites whose name has `filter` in it. `true` if nothing failed, and, in CI, nothing was left out.

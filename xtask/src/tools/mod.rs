@@ -7,6 +7,7 @@ mod cargo_deny;
 mod debian;
 mod gitea;
 mod go;
+mod kubernetes;
 mod maven;
 mod python;
 
@@ -22,7 +23,9 @@ pub(crate) enum Tool {
     Debian,
     /// Gitea.
     Gitea,
-    /// A Python environment with requests.
+    /// kube-apiserver, etcd, kubectl, and the stand-in for a kubelet.
+    Kubernetes,
+    /// A Python environment with requests and websockets.
     Python,
     /// A Maven repository with the plugins that the tests use.
     MavenPlugins,
@@ -39,11 +42,12 @@ pub(crate) struct Missing {
 /// Installs a tool, given the workspace's folder.
 type Install = fn(&Path) -> anyhow::Result<()>;
 
-const ALL: [(Tool, &str, Install); 5] = [
+const ALL: [(Tool, &str, Install); 6] = [
     (Tool::Debian, "programs from Debian", |_| debian::install(debian::NEEDED)),
-    (Tool::Python, "Python's requests", python::install),
+    (Tool::Python, "Python's packages", python::install),
     (Tool::MavenPlugins, "Maven's plugins", maven::install),
     (Tool::Gitea, "Gitea", gitea::install),
+    (Tool::Kubernetes, "Kubernetes", kubernetes::install),
     (Tool::CargoDeny, "cargo-deny", |_| cargo_deny::install()),
 ];
 
