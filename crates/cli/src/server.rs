@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use connectors_net::{Authority, ClientTls, Dialer, Drain, Guard, Listeners};
@@ -89,9 +90,12 @@ impl Server {
         receiver.recv()?
     }
 
-    /// Stops accepting, and lets requests in flight finish.
+    /// Stops accepting, lets requests in flight finish, and writes their records.
     pub(crate) fn stop(self) {
+        /// A log that nobody reads would otherwise keep the process from ending.
+        const WITHIN: Duration = Duration::from_secs(5);
         self.running.stop();
+        self.observer.flush(WITHIN);
     }
 }
 

@@ -246,7 +246,15 @@ pub struct Observer {
     bytes_out: Family<ClassMode, Counter>,
     active: Gauge,
     lost: Counter,
-    log: SyncSender<Vec<u8>>,
+    log: SyncSender<Message>,
+}
+
+/// For the thread that writes.
+enum Message {
+    /// One record, as it is written.
+    Record(Vec<u8>),
+    /// Somebody wants to know when all before this is written.
+    Flush(SyncSender<()>),
 }
 
 /// Records that may wait for the writer; more are dropped and counted, since a stuck log must not stop the data path.
@@ -295,6 +303,22 @@ impl Observer {
         // Writing to a String can't fail.
         let _ = text::encode(&mut out, &self.registry);
         out
+    }
+
+    /// Waits until every record so far is written, for at most `within`. Tells whether that was reached.
+    pub fn flush(&self, within: Duration) -> bool {
+        let end = Instant::now() + within;
+        let (done, is_done) = sync_channel(1);
+        let mut message = Message::Flush(done);
+        // A log that is stuck leaves no room for this either.
+        while let Err(TrySendError::Full(back)) = self.log.try_send(message) {
+            if Instant::now() >= end {
+                return false;
+            }
+            message = back;
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        is_done.recv_timeout(end.saturating_duration_since(Instant::now())).is_ok()
     }
 
     /// Counts a request as in flight until what is returned is dropped, and then keeps its record.
@@ -362,7 +386,7 @@ impl Observer {
             return;
         }
         bytes.push(b'\n');
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.log.try_send(bytes) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.log.try_send(Message::Record(bytes)) {
             self.lost.inc();
         }
     }
@@ -406,21 +430,88 @@ fn status_class(status: u16) -> &'static str {
 }
 
 /// What is waiting goes out in one write.
-fn write_records(mut log: impl Write, records: &Receiver<Vec<u8>>) {
+fn write_records(mut log: impl Write, messages: &Receiver<Message>) {
     const MAX_BATCH: usize = 64 * 1024;
-    while let Ok(mut batch) = records.recv() {
-        while batch.len() < MAX_BATCH
-            && let Ok(next) = records.try_recv()
-        {
-            batch.extend_from_slice(&next);
+    while let Ok(first) = messages.recv() {
+        let (mut batch, mut waiting) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Record(bytes) => batch.extend_from_slice(&bytes),
+                Message::Flush(done) => waiting.push(done),
+            }
+            next = if batch.len() < MAX_BATCH { messages.try_recv().ok() } else { None };
         }
         // A log that can't be written (a closed pipe) is no reason to stop serving.
         let _ = log.write_all(&batch);
         let _ = log.flush();
+        for done in waiting {
+            let _ = done.send(());
+        }
     }
 }
 
 /// The trace that a caller says the request belongs to, if it says so well (W3C Trace Context §3.2).
 pub(crate) fn trace_of(head: &RequestHead) -> Option<TraceId> {
     head.get(Field::Traceparent).and_then(TraceId::from_traceparent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A log that is written only while the test lets it.
+    #[derive(Clone, Default)]
+    struct Gated(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Gated {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn record() -> Record {
+        Record::start("192.0.2.1:1".parse().unwrap(), &RequestHead::new(), crate::trace::TraceIds::new().make())
+    }
+
+    #[test]
+    fn a_flushed_log_has_every_record_and_a_stuck_one_is_not_waited_for() {
+        let log = Gated::default();
+        let observer = Observer::new(log.clone());
+        let stuck = log.0.lock().unwrap();
+        for _ in 0..2 * MAX_WAITING {
+            drop(observer.begin(record()));
+        }
+        assert!(!observer.flush(Duration::from_millis(10)));
+        drop(stuck);
+        assert!(observer.flush(Duration::from_secs(20)));
+        let written = log.0.lock().unwrap().iter().filter(|byte| **byte == b'\n').count() as u64;
+        assert!(written >= MAX_WAITING as u64);
+        assert_eq!(written + observer.lost.get(), 2 * MAX_WAITING as u64);
+    }
+
+    #[test]
+    fn a_request_that_is_dropped_where_it_waits_leaves_a_record() {
+        let log = Gated::default();
+        let observer = Observer::new(log.clone());
+        let mut whole = observer.begin(record());
+        whole.completed();
+        let broken = observer.begin(record());
+        broken.answered_by_tool(101);
+        broken.bytes_out.set(5);
+        assert_eq!(observer.active.get(), 2);
+        drop((whole, broken));
+        assert!(observer.active.get() == 0 && observer.flush(Duration::from_secs(20)));
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let (whole, broken) = log.split_once('\n').unwrap();
+        assert!(whole.contains(r#""complete":true"#) && broken.contains(r#""status":101,"answered_by":"tool""#), "{log}");
+        assert!(broken.contains(r#""complete":false,"bytes_in":0,"bytes_out":5"#), "{log}");
+    }
 }
