@@ -14,6 +14,10 @@ check:
 test *FILTER:
     cargo xtask test {{FILTER}}
 
+# Every fuzz target, or one: `just fuzz mapping --seconds 1800`
+fuzz *OPTIONS:
+    cargo xtask fuzz {{OPTIONS}}
+
 # A private Git repository, cloned without its password
 demo *FLAGS:
     cargo run --release -- demo {{FLAGS}}

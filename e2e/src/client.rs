@@ -148,6 +148,11 @@ pub fn python() -> PathBuf {
     tool("python/bin/python")
 }
 
+/// h2spec, which knows how an HTTP/2 server must behave.
+pub fn h2spec() -> PathBuf {
+    tool("h2spec/h2spec")
+}
+
 /// The local Maven repository with the plugins that the tests use. It is for copying.
 pub fn maven_repository() -> PathBuf {
     tool("maven/repository")

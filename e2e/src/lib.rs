@@ -21,7 +21,7 @@ mod wait;
 
 pub use canary::{Canaries, unique};
 pub use certificates::TestCa;
-pub use client::{Client, Ran, maven_repository, python};
+pub use client::{Client, Ran, h2spec, maven_repository, python};
 pub use connectors::{Connectors, binary, command, run};
 pub use echo::Echo;
 pub use gitea::{Gitea, GiteaRequest};
@@ -30,7 +30,7 @@ pub use kubernetes::{Kubernetes, kubectl};
 pub use load::{Load, Sample};
 pub use manifests::{Connector, Folder, basic_class, basic_secret, bearer_class, bearer_secret, ca_secret, flags, grant, service_account};
 pub use nginx::{GitServer, SeenRequest, commit_random, random_bytes};
-pub use process::Process;
+pub use process::{Process, start_on_free_port};
 pub use wait::{DEADLINE, wait_at_most, wait_for};
 
 use base64::Engine as _;

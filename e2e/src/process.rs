@@ -118,7 +118,7 @@ fn free_port() -> u16 {
 }
 
 /// Starts a server by `start` on a free port, again on another one if it ends before it is ready by `ready`.
-pub(crate) fn start_on_free_port(start: impl Fn(u16) -> Process, ready: impl Fn(u16) -> bool) -> (Process, u16) {
+pub fn start_on_free_port(start: impl Fn(u16) -> Process, ready: impl Fn(u16) -> bool) -> (Process, u16) {
     for _ in 0..4 {
         let port = free_port();
         let mut process = start(port);

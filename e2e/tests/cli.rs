@@ -95,14 +95,34 @@ mod exec {
         let client = Client::new();
         // For this one nobody has a grant; the owner needs none, and gets as far as the tool that isn't there.
         let words = world.exec(&["team/other", "--", "curl", "-sS", "-D-", "http://127.0.0.1:1/"]);
-        client.run(&words[0], &words[1..]).succeeds().says("502").says("UpstreamUnreachable");
+        let ran = client.run(&words[0], &words[1..]).succeeds().says("502").says("UpstreamUnreachable");
+        // Without a server whose records could be read, the reason is told here.
+        assert!(ran.stderr.contains("GET 127.0.0.1:1/ (team/other): 502 UpstreamUnreachable: the tool can't be reached: "), "{}", ran.stderr);
+    }
+
+    /// The CA's path must hold wherever the command goes.
+    #[test]
+    fn from_a_relative_folder() {
+        let world = world();
+        let client = Client::new();
+        let binary = binary().to_string_lossy().into_owned();
+        let script = format!("cd / && git ls-remote {}/repo.git", world.tool.url());
+        let from_dir = format!("cd {} && \"$@\"", world.dir());
+        let exec = [&binary, "exec", "--dir", ".", "team/git", "--", "sh", "-c", &script].map(str::to_owned);
+        client.run("sh", ["-c", &from_dir, "sh"].map(str::to_owned).iter().chain(&exec)).succeeds().says("refs/heads/main");
+        let _proxy = Connectors::start(&world.folder);
+        client.run("sh", ["-c", &from_dir, "sh"].map(str::to_owned).iter().chain(&exec)).succeeds().says("refs/heads/main");
+        let env = [&binary, "env", "--dir", ".", "team/git"].map(str::to_owned);
+        let variables = client.run("sh", ["-c", &from_dir, "sh"].map(str::to_owned).iter().chain(&env)).succeeds().stdout;
+        assert!(variables.contains("GIT_SSL_CAINFO='/") && !variables.contains("='./"), "{variables}");
     }
 
     #[test]
     fn without_rights() {
         let world = world();
         let words = world.exec(&["--service-account", "team/stranger", "team/git", "--", "git", "ls-remote", &format!("{}/repo.git", world.tool.url())]);
-        Client::new().run(&words[0], &words[1..]).fails().says("403");
+        let ran = Client::new().run(&words[0], &words[1..]).fails().says("403").says("403 Forbidden: no permission to use Connector team/git");
+        assert!(!ran.stderr.contains("407 Proxy"), "that clients ask without credentials first is no news: {}", ran.stderr);
         assert_eq!(world.tool.seen(), []);
     }
 
@@ -115,11 +135,18 @@ mod exec {
             let shell = ["-c", "\"$@\"; echo $?", "sh"].map(str::to_owned);
             client.run("sh", shell.iter().chain(&words)).succeeds().stdout
         };
+        let start = |program: &str| {
+            let words = world.exec(&["team/git", "--", program]);
+            let shell = ["-c", "\"$@\"; echo $?", "sh"].map(str::to_owned);
+            client.run("sh", shell.iter().chain(&words)).succeeds().stdout
+        };
         let check = || {
             assert_eq!(status("exit 0"), "0\n");
             assert_eq!(status("exit 7"), "7\n");
             // 128 and the number of the signal.
             assert_eq!(status("kill -TERM $$"), "143\n");
+            // As a shell has it for a command that isn't there, and for one that can't be run.
+            assert_eq!((start("no-such-program"), start("/etc/passwd")), ("127\n".to_owned(), "126\n".to_owned()));
         };
         check();
         let _proxy = Connectors::start(&world.folder);
@@ -193,7 +220,8 @@ fn a_token_is_good_until_it_expires() {
     let path = "/repo.git/info/refs?service=git-upload-pack";
     assert_eq!(proxy.get("team/git", path, token.trim()).status(), 200);
     // Also while its first check is still remembered.
-    proxy.wait_for_status("team/git", path, token.trim(), 401);
+    let answer = proxy.wait_for_status("team/git", path, token.trim(), 401);
+    assert!(answer.text().contains("the token has expired"), "{}", answer.text());
 }
 
 #[test]
@@ -209,7 +237,24 @@ fn get_prints_tables_like_kubectls() {
     let classes = succeeded(&run(&["get", "connectorclasses", "--dir", &dir]));
     assert_eq!(classes.lines().next().unwrap().split_whitespace().collect::<Vec<_>>(), ["NAME", "READY", "REASON", "AGE"]);
     let none = run(&["get", "connectors", "-n", "empty", "--dir", &dir]);
-    assert!(none.status.success() && text(&none.stderr).contains("No resources found"), "{}{}", text(&none.stdout), text(&none.stderr));
+    assert!(none.status.success() && text(&none.stderr).contains("No resources found in empty namespace."), "{}{}", text(&none.stdout), text(&none.stderr));
+}
+
+/// What could not be read may hold what was asked for.
+#[test]
+fn nothing_is_called_absent_while_a_file_cannot_be_read() {
+    let folder = Folder::new().with(&[basic_class("web")]);
+    std::os::unix::fs::symlink("nowhere", folder.path().join("accounts.yaml")).unwrap();
+    let dir = folder.path().to_string_lossy().into_owned();
+    for words in [
+        &["token", "--dir", &dir, "--service-account", "team/builder"][..],
+        &["get", "connectors", "--dir", &dir],
+        &["get", "connectors", "git", "--dir", &dir],
+        &["exec", "team/git", "--dir", &dir, "--", "true"],
+    ] {
+        let said = text(&run(words).stderr);
+        assert!(said.contains("accounts.yaml: error: can't be read: it is a link that leads nowhere"), "{words:?}: {said}");
+    }
 }
 
 #[test]
@@ -258,6 +303,9 @@ fn completions_are_scripts_that_the_shell_takes() {
     client.write("completions", &script);
     client.run("bash", ["-n", "completions"]).succeeds();
     client.run("bash", ["-c", ". ./completions; complete -p connectors"]).succeeds().says("connectors");
+    let pipe = format!("{} completions bash | head -c 1; {0} completions zsh | head -c 1", binary().display());
+    let ran = client.run("bash", ["-c", &pipe]).succeeds();
+    assert_eq!(ran.stderr, "", "a reader that has seen enough is no error");
     for shell in ["zsh", "fish"] {
         assert!(succeeded(&run(&["completions", shell])).contains("standalone"));
     }

@@ -198,7 +198,7 @@ fn a_request_for_another_host_than_the_connects() {
     let client = Client::new().proxy(&proxy.proxy_url("team/tool", &proxy.token("team/builder")));
     let ca = proxy.ca_certificate().to_string_lossy().into_owned();
     let arguments = ["-sS", "-D", "-", "-o", "body", "--cacert", &ca, "-H", "Host: elsewhere.example", &format!("{}/", tool.url())];
-    client.run("curl", arguments).succeeds().says("421").says("X-Connectors-Error: Misdirected");
+    client.run("curl", arguments).succeeds().says("HTTP/2 421 ").says("x-connectors-error: Misdirected");
     assert_eq!(tool.seen(), []);
 }
 

@@ -1,18 +1,32 @@
-//! The project's own commands: `cargo xtask tidy`, `cargo xtask tools`, `cargo xtask test`.
+//! The project's own commands: `cargo xtask tidy`, `cargo xtask tools`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask fuzz`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people: what it does is what it prints")]
 
+mod bench;
 mod command;
+mod fuzz;
 mod test;
 mod tidy;
 mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 const HELP: &str = "\
 cargo xtask tidy            What no compiler checks: crate edges, file sizes, links, leftovers
 cargo xtask tools           Install and build what the tests with real tools need
 cargo xtask test [FILTER]   Everything: format, lints, licences, and every test, or the suites whose name has FILTER in it
+cargo xtask bench           A race against nginx and haproxy, written into docs/performance.md: 9 rounds, half an hour
+    --rounds N              So many rounds
+    --quick                 3 short rounds, not written
+    --only TEXT             Only the loads with TEXT in their name, not written
+    --write                 Written even so
+cargo xtask bench counts [FILTER]
+                            What a request, a connection and 10,000 Connectors cost, counted: fails where it is more than it must be
+cargo xtask bench profile [many]
+                            Where the instructions and system calls of a request go, with 10 Connectors or 10,000
+cargo xtask fuzz [TARGET] [--seconds N] [--keep]
+                            Fuzz one target or all, N seconds each [default: 60]; --keep copies what covers more to fuzz/seeds
 
 $CONNECTORS_CACHE           where built tools are kept [default: ~/.cache/connectors]";
 
@@ -23,6 +37,14 @@ fn main() -> ExitCode {
         ["tools"] => tools::run(root()),
         ["test"] => test::run(root(), None),
         ["test", filter] => test::run(root(), Some(filter)),
+        ["bench", ref arguments @ ..] => bench::run(root(), arguments),
+        ["fuzz", ref options @ ..] => match fuzz_options(options) {
+            Some((target, time, keep)) => fuzz::run(root(), target, time, keep),
+            None => {
+                eprintln!("{HELP}");
+                return ExitCode::from(2);
+            }
+        },
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             return ExitCode::SUCCESS;
@@ -40,6 +62,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `[TARGET] [--seconds N] [--keep]`, in any order.
+fn fuzz_options<'a>(words: &[&'a str]) -> Option<(Option<&'a str>, Duration, bool)> {
+    let (mut target, mut seconds, mut keep) = (None, 60, false);
+    let mut words = words.iter();
+    while let Some(&word) = words.next() {
+        match word {
+            "--seconds" => seconds = words.next()?.parse().ok().filter(|seconds| *seconds > 0)?,
+            "--keep" => keep = true,
+            _ if word.starts_with('-') || target.is_some() => return None,
+            _ => target = Some(word),
+        }
+    }
+    Some((target, Duration::from_secs(seconds), keep))
 }
 
 /// The workspace's folder.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, ValueEnum};
-use connectors_core::ConnectorRef;
+use connectors_core::{ConnectorRef, ServiceAccount};
+use connectors_crd::{is_dns_label, is_dns_subdomain};
 use connectors_net::Cidr;
 use connectors_standalone::Options;
 use connectors_standalone::state::{DEFAULT_FOLDER, OpenError, State};
@@ -52,7 +53,7 @@ pub(crate) enum Subcommand {
 #[derive(Args, Clone)]
 pub(crate) struct Folder {
     /// The directory of manifests
-    #[arg(long, env = "CONNECTORS_DIR", value_name = "DIR")]
+    #[arg(long, env = "CONNECTORS_DIR", value_parser = directory, value_name = "DIR")]
     pub(crate) dir: PathBuf,
     /// Where the signing key, the CA and the addresses in use are kept [default: DIR/.connectors]
     #[arg(long, env = "CONNECTORS_STATE", value_name = "DIR")]
@@ -79,13 +80,30 @@ pub(crate) struct StandaloneArgs {
     #[command(flatten)]
     pub(crate) folder: Folder,
     /// Where the proxy listens; port 0 takes a free one
-    #[arg(long, env = "CONNECTORS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    #[arg(long, env = "CONNECTORS_LISTEN", default_value = "127.0.0.1:8080", value_parser = address, value_name = "IP:PORT")]
     pub(crate) listen: SocketAddr,
     /// Where /healthz, /readyz and /metrics are served; port 0 takes a free one
-    #[arg(long, env = "CONNECTORS_ADMIN", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    #[arg(long, env = "CONNECTORS_ADMIN", default_value = "127.0.0.1:8081", value_parser = address, value_name = "IP:PORT")]
     pub(crate) admin: SocketAddr,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
+}
+
+/// A directory that is there. What is wrong with it is else found out piecemeal, by whatever is looked for in it first.
+fn directory(text: &str) -> Result<PathBuf, String> {
+    match std::fs::metadata(text) {
+        Ok(metadata) if metadata.is_dir() => Ok(text.into()),
+        Ok(_) => Err("it is a file; name the folder that the manifests are in".into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("there is no such folder".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// An address to listen on. Names are not looked up: which of a name's addresses is meant would be a guess.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':')).unwrap_or(text);
+    let example = if port.parse::<u16>().is_ok() { format!("127.0.0.1:{port}") } else { "127.0.0.1:8080 or [::1]:8080".to_owned() };
+    text.parse().map_err(|_| format!("must be IP:PORT, such as {example}"))
 }
 
 /// Where the system's own objects are.
@@ -225,8 +243,8 @@ pub(crate) struct TokenArgs {
     #[command(flatten)]
     pub(crate) folder: Folder,
     /// Whose token: a ServiceAccount of the directory
-    #[arg(long, short = 's', env = "CONNECTORS_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
-    pub(crate) service_account: String,
+    #[arg(long, short = 's', env = "CONNECTORS_SERVICE_ACCOUNT", value_parser = service_account, value_name = "NAMESPACE/NAME")]
+    pub(crate) service_account: ServiceAccount,
     /// How long it is good
     #[arg(long, env = "CONNECTORS_TOKEN_DURATION", default_value = "30m", value_name = "DURATION")]
     pub(crate) duration: Lifetime,
@@ -244,15 +262,23 @@ pub(crate) struct UseArgs {
     #[arg(env = "CONNECTORS_CONNECTOR", value_delimiter = ',', required = true, value_parser = connector, value_name = "NAMESPACE/NAME")]
     pub(crate) connectors: Vec<ConnectorRef>,
     /// Act as this ServiceAccount instead of as the folder's owner, who may use every Connector
-    #[arg(long, short = 's', env = "CONNECTORS_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
-    pub(crate) service_account: Option<String>,
+    #[arg(long, short = 's', env = "CONNECTORS_SERVICE_ACCOUNT", value_parser = service_account, value_name = "NAMESPACE/NAME")]
+    pub(crate) service_account: Option<ServiceAccount>,
     /// How long the token is good
     #[arg(long, env = "CONNECTORS_TOKEN_DURATION", default_value = "12h", value_name = "DURATION")]
     pub(crate) duration: Lifetime,
 }
 
-fn connector(text: &str) -> Result<ConnectorRef, connectors_core::NameError> {
-    ConnectorRef::parse(text)
+/// With a word for those who forgot what separates the command of `exec` from the Connectors.
+fn connector(text: &str) -> Result<ConnectorRef, String> {
+    ConnectorRef::parse(text).map_err(|error| format!("{error}; a command to run goes behind --: `connectors exec NAMESPACE/NAME -- COMMAND`"))
+}
+
+fn service_account(text: &str) -> Result<ServiceAccount, &'static str> {
+    match text.split_once('/') {
+        Some((namespace, name)) if is_dns_label(namespace) && is_dns_subdomain(name) => Ok(ServiceAccount { namespace: namespace.into(), name: name.into() }),
+        _ => Err("must be <namespace>/<name>"),
+    }
 }
 
 #[derive(Args)]
@@ -260,7 +286,8 @@ fn connector(text: &str) -> Result<ConnectorRef, connectors_core::NameError> {
   connectors exec --dir ./connectors team/git -- git clone https://github.com/org/repo.git
   connectors exec --dir ./connectors team/npm,team/pypi --service-account team/builder -- make
 
-If `connectors standalone` runs on the directory it is used; otherwise a proxy runs as long as the command does.
+If `connectors standalone` runs on the directory it is used; otherwise a proxy runs as long as the command does,
+and says on stderr what it answered itself and why.
 The exit status is the command's; 128+N if signal N ended it.")]
 pub(crate) struct ExecArgs {
     #[command(flatten)]
@@ -357,6 +384,33 @@ mod tests {
                 let exempt = matches!(name, "help" | "version" | "command" | "kind" | "names" | "dir_option");
                 assert!(exempt || argument.get_env().is_some(), "{} --{name}", command.get_name());
             }
+        }
+    }
+
+    /// What clap says to a command line.
+    #[track_caller]
+    fn complaint(words: &[&str]) -> String {
+        match Arguments::try_parse_from([&["connectors"], words].concat()) {
+            Ok(_) => panic!("{words:?} is taken"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn bad_values_are_told_what_would_be_right() {
+        for (words, says) in [
+            (&["standalone", "--dir", "no/such"][..], "there is no such folder"),
+            (&["standalone", "--dir", "Cargo.toml"], "it is a file"),
+            (&["standalone", "--dir", ".", "--listen", "8085"], "must be IP:PORT, such as 127.0.0.1:8085"),
+            (&["standalone", "--dir", ".", "--listen", "localhost:8085"], "must be IP:PORT, such as 127.0.0.1:8085"),
+            (&["standalone", "--dir", ".", "--admin", "x"], "must be IP:PORT, such as 127.0.0.1:8080 or [::1]:8080"),
+            (&["exec", "--dir", ".", "team/git", "git", "clone"], "a command to run goes behind --"),
+            (&["exec", "--dir", ".", "team/git"], "-- <COMMAND>"),
+            (&["token", "--dir", ".", "--service-account", "builder"], "must be <namespace>/<name>"),
+            (&["exec", "--dir", ".", "-s", "builder", "team/git", "--", "true"], "must be <namespace>/<name>"),
+        ] {
+            let complaint = complaint(words);
+            assert!(complaint.contains(says), "{words:?}: {complaint}");
         }
     }
 }

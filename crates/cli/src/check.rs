@@ -17,6 +17,21 @@ pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     if !report.findings().is_empty() {
         writeln!(out, "{}", report.to_string().trim_end())?;
     }
-    writeln!(std::io::stderr(), "{} objects in {} files: {} errors, {} warnings", report.objects(), report.files(), report.errors(), report.warnings())?;
+    let (objects, files) = (counted(report.objects(), "object"), counted(report.files(), "file"));
+    writeln!(std::io::stderr(), "{objects} in {files}: {}, {}", counted(report.errors(), "error"), counted(report.warnings(), "warning"))?;
     Ok(if report.errors() > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "error")), ["0 errors", "1 error", "2 errors"]);
+    }
 }

@@ -1,5 +1,6 @@
 //! `connectors completions`.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
@@ -8,6 +9,9 @@ use crate::args::{Arguments, CompletionsArgs};
 
 /// Prints the script.
 pub(crate) fn run(arguments: &CompletionsArgs) -> anyhow::Result<ExitCode> {
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "connectors", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Arguments::command(), "connectors", &mut script);
+    // In one piece, since the library panics when a write fails.
+    std::io::stdout().write_all(&script)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,8 +12,9 @@ use connectors_standalone::{Directory, Options as DirectoryOptions};
 
 use crate::args::{EnvArgs, ExecArgs, UseArgs};
 use crate::client_env::{ClientEnvironment, shell_line};
+use crate::own_answers::OwnAnswers;
 use crate::server::{Options, Server};
-use crate::{identity, logging};
+use crate::{absence, identity, logging};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
@@ -23,17 +24,23 @@ pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(words);
     if let Some(running) = state.running() {
-        command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, running.listen)?);
+        let directory = open(&arguments.using, &arguments.proxy.system.system_namespace)?;
+        command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, running.listen, &directory)?);
         // Takes this process's place, so exit status and signals are the command's own.
-        return Err(anyhow::Error::new(command.exec()).context(format!("cannot run {}", program.display())));
+        return Ok(not_started(program, command.exec()));
     }
     logging::start(arguments.proxy.log_format, &quieter(&arguments.proxy.log))?;
     let options = Options { proxy: arguments.proxy.clone(), ..Options::on_loopback() };
-    let server = Server::start(&arguments.using.folder, &options, std::io::sink())?;
-    command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, server.address())?);
-    let status = supervise(command, program)?;
+    let (records, written) = OwnAnswers::new();
+    let server = Server::start(&arguments.using.folder, &options, records)?;
+    command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, server.address(), server.directory())?);
+    let ended = supervise(command)?;
     server.stop();
-    Ok(exit_code(status))
+    written.wait();
+    Ok(match ended {
+        Ok(status) => exit_code(status),
+        Err(error) => not_started(program, error),
+    })
 }
 
 /// Prints the environment.
@@ -43,24 +50,34 @@ pub(crate) fn print(arguments: &EnvArgs) -> anyhow::Result<ExitCode> {
     let Some(running) = state.running() else {
         bail!("no proxy runs on {}: start `connectors standalone --dir {0}`, or use `connectors exec`", arguments.using.folder.dir.display());
     };
+    let directory = open(&arguments.using, &DirectoryOptions::default().system_namespace)?;
     let mut out = std::io::stdout().lock();
-    for (name, value) in environment(&arguments.using, &arguments.audience, &state, running.listen)? {
+    for (name, value) in environment(&arguments.using, &arguments.audience, &state, running.listen, &directory)? {
         writeln!(out, "{}", shell_line(name, &value))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn open(using: &UseArgs, system_namespace: &str) -> anyhow::Result<Directory> {
+    Ok(Directory::open(&using.folder.dir, using.folder.options(system_namespace))?)
+}
+
 /// What the command's clients need to know.
-fn environment(using: &UseArgs, audiences: &[String], state: &State, proxy: SocketAddr) -> anyhow::Result<Vec<(&'static str, OsString)>> {
-    let directory = Directory::open(&using.folder.dir, using.folder.options(&DirectoryOptions::default().system_namespace))?;
+fn environment(
+    using: &UseArgs,
+    audiences: &[String],
+    state: &State,
+    proxy: SocketAddr,
+    directory: &Directory,
+) -> anyhow::Result<Vec<(&'static str, OsString)>> {
     let snapshot = directory.snapshot().load_full();
     for name in &using.connectors {
         if snapshot.connector(name).is_none() {
-            bail!("there is no Connector {name} in {}", using.folder.dir.display());
+            return Err(absence::error(&format!("Connector {name}"), directory));
         }
     }
     let token = match &using.service_account {
-        Some(name) => identity::service_account_token(&using.folder, name, using.duration, audiences)?,
+        Some(account) => identity::service_account_token(&using.folder, directory, account, using.duration, audiences)?,
         None => identity::owner_token(&using.folder, using.duration, audiences)?,
     };
     let local_tools = any_local(&snapshot, &using.connectors);
@@ -91,8 +108,8 @@ fn quieter(filter: &str) -> String {
     if filter == "info" { "warn".into() } else { filter.to_owned() }
 }
 
-/// Waits for the command, and passes on the signals that reach this process alone.
-fn supervise(command: Command, program: &OsString) -> anyhow::Result<ExitStatus> {
+/// Waits for the command, and passes on the signals that reach this process alone. The inner error is why the command could not be started.
+fn supervise(command: Command) -> anyhow::Result<std::io::Result<ExitStatus>> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -103,7 +120,10 @@ fn supervise(command: Command, program: &OsString) -> anyhow::Result<ExitStatus>
         let mut quit = signal(SignalKind::quit())?;
         let mut user1 = signal(SignalKind::user_defined1())?;
         let mut user2 = signal(SignalKind::user_defined2())?;
-        let mut child = tokio::process::Command::from(command).spawn().with_context(|| format!("cannot run {}", program.display()))?;
+        let mut child = match tokio::process::Command::from(command).spawn() {
+            Ok(child) => child,
+            Err(error) => return Ok(Err(error)),
+        };
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
         let pass_on = |signal| {
             if let Some(pid) = pid {
@@ -115,7 +135,7 @@ fn supervise(command: Command, program: &OsString) -> anyhow::Result<ExitStatus>
         let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
         loop {
             tokio::select! {
-                status = child.wait() => return Ok(status?),
+                status = child.wait() => return Ok(Ok(status?)),
                 _ = terminate.recv() => pass_on(rustix::process::Signal::TERM),
                 _ = hangup.recv() => pass_on(rustix::process::Signal::HUP),
                 _ = user1.recv() => pass_on(rustix::process::Signal::USR1),
@@ -125,6 +145,13 @@ fn supervise(command: Command, program: &OsString) -> anyhow::Result<ExitStatus>
             }
         }
     })
+}
+
+/// Says why, and ends as a shell does (POSIX XCU 2.8.2): 127 for a command that isn't there, 126 for one that can't be run.
+fn not_started(program: &OsString, error: std::io::Error) -> ExitCode {
+    let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+    logging::complain(&anyhow::Error::new(error).context(format!("cannot run {}", program.display())));
+    ExitCode::from(code)
 }
 
 /// The command's exit status, or 128 and the signal that ended it, as shells have it.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::absence;
 use crate::args::{GetArgs, KindArg, OutputArg};
 use crate::yaml;
 
@@ -26,9 +27,9 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
                 let snapshot = directory.snapshot().load_full();
                 connectors.iter_mut().for_each(|connector| set_proxy_address(connector, &snapshot, listen));
             }
-            print(arguments, connectors)
+            print(arguments, &directory, connectors)
         }
-        KindArg::ConnectorClasses => print(arguments, directory.classes()),
+        KindArg::ConnectorClasses => print(arguments, &directory, directory.classes()),
     }
 }
 
@@ -48,6 +49,8 @@ fn set_proxy_address(connector: &mut Connector, snapshot: &Snapshot, listen: std
 /// What can stand in a table.
 trait Row: Serialize {
     const KIND: &'static str;
+    const PLURAL: &'static str;
+    const NAMESPACED: bool;
     const HEADER: &'static [&'static str];
     const WIDE: &'static [&'static str];
     fn namespace(&self) -> Option<&str>;
@@ -57,6 +60,8 @@ trait Row: Serialize {
 
 impl Row for Connector {
     const KIND: &'static str = "connector";
+    const PLURAL: &'static str = "connectors";
+    const NAMESPACED: bool = true;
     const HEADER: &'static [&'static str] = &["CLASS", "ADDRESS", "READY", "REASON", "AGE"];
     const WIDE: &'static [&'static str] = &["PROXY", "AUTH", "SECRET"];
 
@@ -85,6 +90,8 @@ impl Row for Connector {
 
 impl Row for ConnectorClass {
     const KIND: &'static str = "connectorclass";
+    const PLURAL: &'static str = "connectorclasses";
+    const NAMESPACED: bool = false;
     const HEADER: &'static [&'static str] = &["READY", "REASON", "AGE"];
     const WIDE: &'static [&'static str] = &["AUTH"];
 
@@ -130,16 +137,18 @@ fn age(created: Option<&str>) -> String {
     }
 }
 
-fn print<R: Row>(arguments: &GetArgs, rows: Vec<R>) -> anyhow::Result<ExitCode> {
+fn print<R: Row>(arguments: &GetArgs, directory: &Directory, rows: Vec<R>) -> anyhow::Result<ExitCode> {
+    let unused = absence::unused(directory);
+    let but_for = unused.as_ref().map(|parts| format!("; what could not be used:{parts}")).unwrap_or_default();
     for name in &arguments.names {
         if !rows.iter().any(|row| row.name() == name) {
-            bail!("{}s {name:?} not found", R::KIND);
+            bail!("{} {name:?} not found{but_for}", R::PLURAL);
         }
     }
     let rows: Vec<R> = rows.into_iter().filter(|row| arguments.names.is_empty() || arguments.names.iter().any(|name| name == row.name())).collect();
     let mut out = std::io::stdout().lock();
     match arguments.output {
-        OutputArg::Table | OutputArg::Wide if rows.is_empty() => writeln!(std::io::stderr(), "No resources found")?,
+        OutputArg::Table | OutputArg::Wide if rows.is_empty() => writeln!(std::io::stderr(), "{}{but_for}", nothing_found::<R>(arguments))?,
         OutputArg::Table => out.write_all(table(&rows, false, arguments.all_namespaces).as_bytes())?,
         OutputArg::Wide => out.write_all(table(&rows, true, arguments.all_namespaces).as_bytes())?,
         OutputArg::Name => {
@@ -154,6 +163,14 @@ fn print<R: Row>(arguments: &GetArgs, rows: Vec<R>) -> anyhow::Result<ExitCode> 
         OutputArg::Yaml => out.write_all(yaml::write(&document(arguments, &rows)?)?.as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As kubectl says it.
+fn nothing_found<R: Row>(arguments: &GetArgs) -> String {
+    match R::NAMESPACED && !arguments.all_namespaces {
+        true => format!("No resources found in {} namespace.", arguments.namespace),
+        false => "No resources found".into(),
+    }
 }
 
 /// One object if one was asked for by name; else a List.

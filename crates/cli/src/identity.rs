@@ -2,11 +2,12 @@
 
 use std::time::SystemTime;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use connectors_core::{SecretValue, ServiceAccount};
+use connectors_standalone::Directory;
 use connectors_standalone::token::{DEFAULT_AUDIENCE, Holder, Lifetime};
-use connectors_standalone::{Directory, Options};
 
+use crate::absence;
 use crate::args::Folder;
 
 /// The audience of the proxy.
@@ -14,15 +15,18 @@ pub(crate) fn default_audience() -> Vec<String> {
     vec![DEFAULT_AUDIENCE.to_owned()]
 }
 
-/// A token for `namespace/name`, which must be a ServiceAccount of the directory.
-pub(crate) fn service_account_token(folder: &Folder, name: &str, lifetime: Lifetime, audiences: &[String]) -> anyhow::Result<SecretValue> {
-    let Some((namespace, account)) = name.split_once('/') else { bail!("--service-account must be NAMESPACE/NAME, not {name:?}") };
-    let account = ServiceAccount { namespace: namespace.into(), name: account.into() };
-    let directory = Directory::open(&folder.dir, folder.options(&Options::default().system_namespace))?;
-    if !directory.rbac().load().exists(&account) {
-        bail!("there is no ServiceAccount {account} in {}", folder.dir.display());
+/// A token for a ServiceAccount, which must be one of the directory. The key is in `folder`'s state folder.
+pub(crate) fn service_account_token(
+    folder: &Folder,
+    directory: &Directory,
+    account: &ServiceAccount,
+    lifetime: Lifetime,
+    audiences: &[String],
+) -> anyhow::Result<SecretValue> {
+    if !directory.rbac().load().exists(account) {
+        return Err(absence::error(&format!("ServiceAccount {account}"), directory));
     }
-    mint(folder, &Holder::ServiceAccount { account, uid: None, pod: None }, lifetime, audiences)
+    mint(folder, &Holder::ServiceAccount { account: account.clone(), uid: None, pod: None }, lifetime, audiences)
 }
 
 /// A token for the folder's owner, who may use every Connector: whoever can read the signing key could make any token.

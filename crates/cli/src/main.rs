@@ -2,6 +2,7 @@
 //!
 //! This is the composition root: it knows every crate and wires them together; nothing else does.
 
+mod absence;
 mod admin;
 mod args;
 mod check;
@@ -13,11 +14,13 @@ mod exec;
 mod get;
 mod identity;
 mod logging;
+mod own_answers;
 mod server;
 mod standalone;
 mod token;
 mod yaml;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -38,9 +41,23 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
+        // Whoever read the output has seen enough (`| head`).
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(EXIT_BROKEN_PIPE),
         Err(error) => {
             logging::complain(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// As shells have it for a command that SIGPIPE ended, which Rust programs ignore.
+const EXIT_BROKEN_PIPE: u8 = 141;
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kind = match (error.downcast_ref::<io::Error>(), error.downcast_ref::<serde_json::Error>()) {
+        (Some(error), _) => Some(error.kind()),
+        (None, Some(error)) => error.io_error_kind(),
+        (None, None) => None,
+    };
+    kind == Some(io::ErrorKind::BrokenPipe)
 }

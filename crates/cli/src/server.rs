@@ -4,7 +4,6 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use connectors_net::{Authority, ClientTls, Dialer, Drain, Guard, Listeners};
@@ -26,6 +25,7 @@ pub(crate) struct Options {
 /// A proxy that serves a directory.
 pub(crate) struct Server {
     running: Running,
+    directory: Arc<Directory>,
     observer: Arc<Observer>,
     drain: Drain,
     /// Follows changes until it is dropped.
@@ -69,12 +69,17 @@ impl Server {
         let listeners = Listeners::bind(options.listen, cores).with_context(|| format!("cannot listen on {} (--listen)", options.listen))?;
         let watch = directory.watch()?;
         let running = connectors_proxy::start(listeners, shared)?;
-        Ok(Self { running, observer, drain, _watch: watch })
+        Ok(Self { running, directory, observer, drain, _watch: watch })
     }
 
     /// Where the proxy listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.running.address()
+    }
+
+    /// What it serves.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// What the admin pages show.
@@ -90,12 +95,9 @@ impl Server {
         receiver.recv()?
     }
 
-    /// Stops accepting, lets requests in flight finish, and writes their records.
+    /// Stops accepting, and lets requests in flight finish.
     pub(crate) fn stop(self) {
-        /// A log that nobody reads would otherwise keep the process from ending.
-        const WITHIN: Duration = Duration::from_secs(5);
         self.running.stop();
-        self.observer.flush(WITHIN);
     }
 }
 

@@ -50,6 +50,9 @@ pub enum Unauthenticated {
     /// The token is bad. The text is for the operator's log and never holds any of the token.
     #[error("token refused: {0}")]
     Refused(&'static str),
+    /// The token was good and has expired. Said only of one whose signature is right, so its holder may be told.
+    #[error("the token has expired")]
+    Expired,
     /// Nobody could be asked.
     #[error("the token can't be checked now: {0}")]
     Unavailable(String),

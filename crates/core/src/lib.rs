@@ -28,6 +28,6 @@ pub use in_flight::{Entered, InFlight};
 pub use name::{ConnectorRef, NameError};
 pub use origin::{Host, HostError, Origin, Scheme};
 pub use path::{PathError, PathPrefix, RequestPath};
-pub use secret::SecretValue;
+pub use secret::{SecretRef, SecretValue};
 pub use snapshot::Snapshot;
 pub use trust::TrustRoots;

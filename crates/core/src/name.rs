@@ -1,6 +1,7 @@
 //! `<namespace>/<name>`, checked.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// The longest DNS label, RFC 1035 §2.3.4.
 const MAX_LABEL: usize = 63;
@@ -10,7 +11,7 @@ const MAX_NAME: usize = MAX_LABEL - "c-".len();
 /// Names one Connector: its namespace and its name, both valid DNS labels, so neither can hold a `/`, a dot or a `%`.
 ///
 /// Kept as one string `namespace/name`, which is how callers write it and how maps look it up.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectorRef {
     full: Box<str>,
     slash: u8,
@@ -69,6 +70,13 @@ impl ConnectorRef {
     }
 }
 
+/// The text alone: where its slash is follows from it.
+impl Hash for ConnectorRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.full.hash(state);
+    }
+}
+
 impl fmt::Display for ConnectorRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.full)
@@ -84,8 +92,13 @@ impl fmt::Debug for ConnectorRef {
 /// A DNS label as Kubernetes wants it (RFC 1123 §2.1, lower case).
 fn is_label(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let edge = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    bytes.len() <= MAX_LABEL && bytes.first().is_some_and(edge) && bytes.last().is_some_and(edge) && bytes.iter().all(|b| edge(b) || *b == b'-')
+    let ends_in_hyphen = bytes.first() == Some(&b'-') || bytes.last() == Some(&b'-');
+    (1..=MAX_LABEL).contains(&bytes.len()) && !ends_in_hyphen && bytes.iter().all(is_inner)
+}
+
+/// What may stand within a label.
+fn is_inner(byte: &u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')
 }
 
 #[cfg(test)]

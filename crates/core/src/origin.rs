@@ -1,7 +1,12 @@
 //! Scheme, host and port, in the one form in which they are compared.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use memchr::memchr;
+use siphasher::sip::SipHasher13;
 
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,8 +51,8 @@ impl Scheme {
 /// The constructor is the only place that lower-cases; everything else compares for equality.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Host {
-    /// A DNS name.
-    Name(Box<str>),
+    /// A DNS name. Shared, because origins are cloned for every connection that is opened.
+    Name(Arc<str>),
     /// An address literal.
     Ip(IpAddr),
 }
@@ -80,24 +85,26 @@ impl Host {
         if text.is_empty() {
             return Err(HostError::Empty);
         }
-        if let Ok(ip) = text.parse::<Ipv4Addr>() {
+        // Names that end in a digit are few.
+        if text.ends_with(|last: char| last.is_ascii_digit())
+            && let Ok(ip) = text.parse::<Ipv4Addr>()
+        {
             return Ok(Self::Ip(IpAddr::V4(ip)));
         }
-        let name: Box<str> = if text.is_ascii() {
-            text.to_ascii_lowercase().into_boxed_str()
+        let name = if text.is_ascii() {
+            text.to_ascii_lowercase().into()
         } else {
-            idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::URL).map_err(|_| HostError::Invalid)?.into()
+            idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::URL).map_err(|_| HostError::Invalid)?
         };
         check_name(&name)?;
-        Ok(Self::Name(name))
+        Ok(Self::Name(name.into()))
     }
 
     /// Reads `host` or `host:port`, as in a Host header (RFC 9110 §7.2).
     pub fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), HostError> {
-        let colon = match text.rfind(']') {
-            Some(bracket) => text[bracket..].find(':').map(|at| bracket + at),
-            None => text.find(':'),
-        };
+        // The colons of an IPv6 address stand in brackets.
+        let bracket = if text.starts_with('[') { text.rfind(']').unwrap_or_default() } else { 0 };
+        let colon = memchr(b':', &text.as_bytes()[bracket..]).map(|at| bracket + at);
         let Some(colon) = colon else { return Ok((Self::parse(text)?, None)) };
         let (host, port) = (&text[..colon], &text[colon + 1..]);
         // RFC 3986 §3.2.3 allows an empty port, which means the default.
@@ -138,14 +145,34 @@ impl fmt::Debug for Host {
     }
 }
 
+/// The bytes of labels.
+const IN_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        byte += 1;
+    }
+    table
+};
+
 /// RFC 1035 lengths; underscores occur in real names and are let through.
 fn check_name(name: &str) -> Result<(), HostError> {
-    let label_ok = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if name.len() > 253 || !name.split('.').all(label_ok) {
+    let length_ok = |from: usize, to: usize| (1..=63).contains(&(to - from));
+    // Where the label begins that is looked at.
+    let mut label = 0;
+    for (at, byte) in name.bytes().enumerate() {
+        match byte {
+            b'.' if length_ok(label, at) => label = at + 1,
+            byte if IN_NAMES[usize::from(byte)] => {}
+            _ => return Err(HostError::Invalid),
+        }
+    }
+    if name.len() > 253 || !length_ok(label, name.len()) {
         return Err(HostError::Invalid);
     }
     // What inet_aton would take for an address: a last label of digits, or of 0x and hex digits.
-    let last = name.rsplit('.').next().unwrap_or(name);
+    let last = &name[label..];
     let hex = last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
     if hex || last.bytes().all(|b| b.is_ascii_digit()) {
         return Err(HostError::NumericName);
@@ -154,47 +181,62 @@ fn check_name(name: &str) -> Result<(), HostError> {
 }
 
 /// Scheme, host and effective port: what a request is matched by, what is dialled, and what a certificate must name.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Origin {
+///
+/// Cloning is cheap, and its text is made once: most requests go to an origin that was made when a manifest changed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Origin(Arc<Parts>);
+
+#[derive(PartialEq, Eq)]
+struct Parts {
     scheme: Scheme,
     host: Host,
     port: u16,
+    /// Follows from the others, as does the next.
+    authority: Box<str>,
+    /// Only speeds up hashing; equality compares the parts.
+    fingerprint: u64,
 }
 
 impl Origin {
     /// Joins the parts; no port means the scheme's default.
     pub fn new(scheme: Scheme, host: Host, port: Option<u16>) -> Self {
-        Self { scheme, host, port: port.unwrap_or(scheme.default_port()) }
+        let port = port.unwrap_or(scheme.default_port());
+        let authority = if port == scheme.default_port() { host.to_string() } else { format!("{host}:{port}") };
+        let mut hasher = SipHasher13::new();
+        (scheme, &authority).hash(&mut hasher);
+        Self(Arc::new(Parts { scheme, host, port, authority: authority.into(), fingerprint: hasher.finish() }))
     }
 
     /// The scheme.
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.0.scheme
     }
 
     /// The host.
     pub fn host(&self) -> &Host {
-        &self.host
+        &self.0.host
     }
 
     /// The effective port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// `host` or `host:port`, the port only where it isn't the scheme's default: a Host header's value.
-    pub fn authority(&self) -> String {
-        if self.port == self.scheme.default_port() { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+    pub fn authority(&self) -> &str {
+        &self.0.authority
+    }
+}
+
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.fingerprint);
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
-        if self.port != self.scheme.default_port() {
-            write!(f, ":{}", self.port)?;
-        }
-        Ok(())
+        write!(f, "{}://{}", self.scheme().as_str(), self.authority())
     }
 }
 
@@ -248,5 +290,26 @@ mod tests {
         assert_eq!(Origin::new(Scheme::Https, host(), Some(443)).authority(), "a.example");
         assert_eq!(Origin::new(Scheme::Http, host(), Some(443)).authority(), "a.example:443");
         assert_eq!(Origin::new(Scheme::Https, host(), None), Origin::new(Scheme::Https, host(), Some(443)));
+        let literal = || Host::parse("[::1]").unwrap();
+        assert_eq!(Origin::new(Scheme::Https, literal(), None).authority(), "[::1]");
+        assert_eq!(Origin::new(Scheme::Https, literal(), Some(80)).authority(), "[::1]:80");
+    }
+
+    #[test]
+    fn origins_are_equal_only_if_scheme_host_and_port_are() {
+        let origin = |scheme, host: &str, port| Origin::new(scheme, Host::parse(host).unwrap(), port);
+        let all = [
+            origin(Scheme::Http, "a.example", None),
+            origin(Scheme::Https, "a.example", None),
+            origin(Scheme::Http, "a.example", Some(443)),
+            origin(Scheme::Https, "a.example", Some(80)),
+            origin(Scheme::Https, "b.example", None),
+            origin(Scheme::Https, "127.0.0.1", None),
+            origin(Scheme::Https, "[::ffff:127.0.0.1]", None),
+            origin(Scheme::Https, "[::1]", Some(80)),
+        ];
+        for (index, one) in all.iter().enumerate() {
+            assert!(all.iter().enumerate().all(|(other, two)| (one == two) == (index == other)), "{one}");
+        }
     }
 }

@@ -21,6 +21,11 @@ impl SecretValue {
         &self.0
     }
 
+    /// The same secret, lent.
+    pub fn lend(&self) -> SecretRef<'_> {
+        SecretRef(&self.0)
+    }
+
     /// The value as text, if it is UTF-8.
     pub fn expose_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
@@ -44,6 +49,34 @@ impl fmt::Debug for SecretValue {
     }
 }
 
+/// A secret that stands in memory of someone else, who wipes it or not: a token in the message that brought it. As unprintable as a [`SecretValue`],
+/// and copied by nobody who only has to look at it.
+#[derive(Clone, Copy)]
+pub struct SecretRef<'a>(&'a [u8]);
+
+impl<'a> SecretRef<'a> {
+    /// Marks bytes as secret.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes themselves. Whoever calls this answers for where they go.
+    pub fn expose(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// A copy to keep.
+    pub fn to_value(&self) -> SecretValue {
+        SecretValue::new(self.0)
+    }
+}
+
+impl fmt::Debug for SecretRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +85,6 @@ mod tests {
     fn debug_shows_nothing_of_the_value() {
         assert_eq!(format!("{:?}", SecretValue::new("hunter2")), "[redacted]");
         assert_eq!(format!("{:#?}", Some(SecretValue::new("hunter2"))), "Some(\n    [redacted],\n)");
+        assert_eq!(format!("{:?}", SecretRef::new(b"hunter2")), "[redacted]");
     }
 }

@@ -112,6 +112,24 @@ impl BodyDecoder {
         outcome
     }
 
+    /// How many bytes of data come next with no framing between them, at least 1, if that is known. For those who can move data without looking at it.
+    pub fn data_ahead(&self) -> Option<u64> {
+        match self.state {
+            State::Length(remaining) | State::Data(remaining) => Some(remaining),
+            _ => None,
+        }
+    }
+
+    /// Tells that `bytes` of what [`data_ahead`](Self::data_ahead) spoke of were moved past the decoder.
+    pub fn data_moved(&mut self, bytes: u64) {
+        match &mut self.state {
+            State::Length(remaining) if *remaining <= bytes => self.state = State::Done,
+            State::Data(remaining) if *remaining <= bytes => self.state = State::DataCr,
+            State::Length(remaining) | State::Data(remaining) => *remaining -= bytes,
+            _ => {}
+        }
+    }
+
     /// Whether the body is complete. A body with a length is as soon as its last byte was returned, without another call
     /// of [`decode`](Self::decode).
     pub fn is_done(&self) -> bool {

@@ -30,6 +30,9 @@ pub enum HeadError {
     /// More field lines than [`HeadLimits::max_lines`](crate::HeadLimits::max_lines).
     #[error("the head has more field lines than the limit")]
     TooManyLines,
+    /// More bytes in Connection fields than [`MAX_CONNECTION_BYTES`](crate::MAX_CONNECTION_BYTES).
+    #[error("the Connection field is larger than the limit")]
+    ConnectionTooLarge,
     /// A line that ends in LF without CR.
     #[error("a line must end in CR LF, not in LF alone")]
     BareLf,
@@ -91,7 +94,7 @@ impl HeadError {
     /// response, the client gets a 502.
     pub fn status(&self) -> u16 {
         match self {
-            Self::TooLarge | Self::TooManyLines => 431,
+            Self::TooLarge | Self::TooManyLines | Self::ConnectionTooLarge => 431,
             Self::UnsupportedTransferCoding => 501,
             Self::Version => 505,
             Self::RequestLine
@@ -126,7 +129,7 @@ impl HeadError {
             Self::Target => "RFC 9112 §3.2",
             Self::Version => "RFC 9110 §15.6.6",
             Self::StatusLine => "RFC 9112 §4",
-            Self::TooLarge | Self::TooManyLines => "RFC 9110 §5.4",
+            Self::TooLarge | Self::TooManyLines | Self::ConnectionTooLarge => "RFC 9110 §5.4",
             Self::BareLf | Self::BareCr => "RFC 9112 §2.2",
             Self::Fold => "RFC 9112 §5.2",
             Self::BlankBeforeColon => "RFC 9112 §5.1",

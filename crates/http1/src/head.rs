@@ -21,6 +21,12 @@ impl Default for HeadLimits {
     }
 }
 
+/// The most bytes in the Connection fields of one head, blanks around the values not counted.
+///
+/// Whoever drops the fields that Connection lists looks through that list once a line. A real list has a few dozen bytes;
+/// with a list as large as a head may be, 256 lines would cost 16 MB of reading.
+pub const MAX_CONNECTION_BYTES: usize = 1024;
+
 /// The version of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
@@ -99,6 +105,7 @@ pub(crate) struct Facts {
     pub(crate) chunked: bool,
     pub(crate) expects_continue: bool,
     pub(crate) options: ConnectionOptions,
+    connection_bytes: usize,
 }
 
 /// The options in all Connection fields.
@@ -200,7 +207,13 @@ impl<S: StartLine> Head<S> {
                 check_transfer_encoding(value)?;
                 facts.chunked = true;
             }
-            Field::Connection => facts.options.add(value),
+            Field::Connection => {
+                facts.connection_bytes += value.len();
+                if facts.connection_bytes > MAX_CONNECTION_BYTES {
+                    return Err(HeadError::ConnectionTooLarge);
+                }
+                facts.options.add(value);
+            }
             Field::Expect => facts.expects_continue |= value.len() == 12 && begins_with(value, b"100-continue"),
             _ => {}
         }
@@ -222,6 +235,10 @@ impl<S: StartLine> Head<S> {
 }
 
 impl<S> Head<S> {
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The bytes of the first line and everything after.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -400,6 +417,18 @@ mod tests {
         assert_eq!((head.line_count(), head.progress.scanned), (0, 0));
         assert_eq!(head.parse(b"x\r\n\r\n", &HeadLimits::default()), Ok(Some(5)));
         assert_eq!(head.line_count(), 0);
+    }
+
+    #[test]
+    fn what_every_line_is_looked_up_in_is_small() {
+        let parse = |values: &[usize]| {
+            let lines: String = values.iter().map(|&len| format!("Connection:  {} \r\n", "x".repeat(len))).collect();
+            Head::<AnyLine>::default().parse(format!("x\r\n{lines}\r\n").as_bytes(), &HeadLimits::default()).err()
+        };
+        assert_eq!(parse(&[MAX_CONNECTION_BYTES]), None);
+        assert_eq!(parse(&[MAX_CONNECTION_BYTES + 1]), Some(HeadError::ConnectionTooLarge));
+        assert_eq!(parse(&[MAX_CONNECTION_BYTES - 5, 5]), None);
+        assert_eq!(parse(&[MAX_CONNECTION_BYTES - 5, 5, 0, 1]), Some(HeadError::ConnectionTooLarge));
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl<'a> Line<'a> {
         str::from_utf8(self.name).unwrap_or_default()
     }
 
-    pub(crate) fn name_bytes(&self) -> &'a [u8] {
+    /// The name, as sent: a token, which is ASCII.
+    pub fn name_bytes(&self) -> &'a [u8] {
         self.name
     }
 

@@ -54,6 +54,11 @@ impl ResponseHead {
         self.head.parse(input, limits)
     }
 
+    /// How many bytes of memory it has for a head; [`clear`](Self::clear) keeps them.
+    pub fn capacity(&self) -> usize {
+        self.head.capacity()
+    }
+
     /// Forgets the message; keeps the memory.
     pub fn clear(&mut self) {
         self.head.clear();

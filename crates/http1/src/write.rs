@@ -78,6 +78,12 @@ impl<'a> HeadWriter<'a> {
         Ok(self)
     }
 
+    /// Appends a field that was checked before.
+    pub fn prepared(&mut self, field: &PreparedField) -> &mut Self {
+        self.0.extend_from_slice(&field.0);
+        self
+    }
+
     /// Appends a line as it came in.
     pub fn line(&mut self, line: &Line<'_>) -> &mut Self {
         self.0.extend_from_slice(line.raw);
@@ -107,6 +113,27 @@ impl<'a> HeadWriter<'a> {
         self.0.extend_from_slice(name);
         self.0.extend_from_slice(b": ");
         self.0
+    }
+}
+
+/// A field that is written many times and checked once.
+pub struct PreparedField(Box<[u8]>);
+
+impl PreparedField {
+    /// # Errors
+    ///
+    /// As [`HeadWriter::field`].
+    pub fn new(name: &str, value: &[u8]) -> Result<Self, WriteError> {
+        let mut line = Vec::with_capacity(name.len() + value.len() + 4);
+        HeadWriter(&mut line).field(name, value)?;
+        Ok(Self(line.into()))
+    }
+}
+
+impl fmt::Debug for PreparedField {
+    /// Shows nothing of the value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedField").finish_non_exhaustive()
     }
 }
 

@@ -19,6 +19,7 @@ mod intercept;
 mod listen;
 mod pool;
 mod recent;
+mod splice;
 mod stream;
 #[cfg(test)]
 mod testing;
@@ -35,5 +36,6 @@ pub use intercept::{InterceptError, intercept};
 pub use listen::{ListenError, Listeners, accept};
 pub use pool::{Pool, PoolKey};
 pub use rustls::{ClientConfig, ServerConfig};
+pub use splice::{Pipe, Pipes, SpliceError};
 pub use stream::{Rewind, Stream};
 pub use tls::{ClientTls, TlsError};

@@ -52,6 +52,30 @@ impl Stream {
         })
     }
 
+    /// Whether dropping the connection resets it, instead of ending it as if all had been said. What was written and hasn't got through is lost then.
+    ///
+    /// # Errors
+    /// The socket is no more.
+    pub fn set_resets(&self, resets: bool) -> io::Result<()> {
+        SockRef::from(self.tcp()).set_linger(resets.then_some(Duration::ZERO))
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &self.0 {
+            Kind::Plain(stream) => stream,
+            Kind::Server(stream) => stream.get_ref().0.stream.tcp(),
+            Kind::Client(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// The socket itself, where no TLS is in the way of its bytes.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match &self.0 {
+            Kind::Plain(stream) => Some(stream),
+            Kind::Server(_) | Kind::Client(_) => None,
+        }
+    }
+
     /// Whether an idle connection can't be used for another request: the peer has closed it, or has sent something that nobody asked for.
     ///
     /// Looks at what the runtime knows and doesn't wait; what the peer did within the last moment shows when the connection is used.
@@ -60,22 +84,6 @@ impl Stream {
         // A task that has used its share of a turn would be told "pending" whatever there is.
         let read = pin!(tokio::task::unconstrained(self.read(&mut byte)));
         read.poll(&mut Context::from_waker(Waker::noop())).is_ready()
-    }
-
-    /// Whether dropping the connection resets it, instead of ending it as if all had been said. What was written and hasn't got through is lost then.
-    ///
-    /// # Errors
-    /// The socket is no more.
-    pub fn set_resets(&self, resets: bool) -> io::Result<()> {
-        SockRef::from(self.socket()).set_linger(resets.then_some(Duration::ZERO))
-    }
-
-    fn socket(&self) -> &TcpStream {
-        match &self.0 {
-            Kind::Plain(stream) => stream,
-            Kind::Server(stream) => stream.get_ref().0.stream.socket(),
-            Kind::Client(stream) => stream.get_ref().0,
-        }
     }
 }
 
@@ -152,6 +160,11 @@ impl Rewind {
     /// `ahead` is what was read from `stream`.
     pub fn new(ahead: Bytes, stream: Stream) -> Self {
         Self { ahead, stream }
+    }
+
+    /// The stream; what is left of the bytes ahead is lost.
+    pub fn into_stream(self) -> Stream {
+        self.stream
     }
 }
 

@@ -85,6 +85,18 @@ impl TestCa {
     }
 }
 
+/// A server whose certificate has signed itself, and what trusts it. `ca`: whether it is marked as a CA's.
+pub(crate) fn self_signed(name: &str, ca: bool) -> (Arc<ServerConfig>, TrustRoots) {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.is_ca = if ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    let trust = TrustRoots::new(vec![certificate.as_ref().into()]);
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    (Arc::new(builder.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap()), trust)
+}
+
 /// A TLS client that trusts these certificates and nothing else.
 pub(crate) async fn tls_client(
     stream: TcpStream,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use connectors_core::{Host, TrustRoots};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, OtherError, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -45,6 +45,12 @@ pub enum TlsError {
     /// The certificate doesn't verify, or the two sides didn't agree.
     #[error("the TLS handshake failed")]
     Handshake(#[source] std::io::Error),
+    /// The tool shows a CA's certificate as its own, as plain `openssl req -x509` makes it.
+    #[error(
+        "the tool's own certificate is marked as a CA's (CA:TRUE), which no server's may be (RFC 5280 §4.2.1.9); \
+         give the tool one with CA:FALSE: `openssl req -x509 … -addext basicConstraints=critical,CA:FALSE`, or one that this CA has signed"
+    )]
+    CaAsServer(#[source] std::io::Error),
 }
 
 impl ClientTls {
@@ -133,7 +139,20 @@ pub(crate) async fn handshake(config: Arc<ClientConfig>, host: &Host, stream: Tc
         Host::Name(name) => ServerName::try_from(name.to_string()).map_err(|_| TlsError::Name(host.clone()))?,
         Host::Ip(ip) => ServerName::from(*ip),
     };
-    TlsConnector::from(config).connect(name, stream).await.map(Stream::client).map_err(TlsError::Handshake)
+    TlsConnector::from(config).connect(name, stream).await.map(Stream::client).map_err(|error| match is_ca_as_server(&error) {
+        true => TlsError::CaAsServer(error),
+        false => TlsError::Handshake(error),
+    })
+}
+
+/// Whether the certificate was refused because it is a CA's. rustls has no name of its own for that.
+fn is_ca_as_server(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(
+        inner,
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause))))
+            if cause.downcast_ref::<webpki::Error>() == Some(&webpki::Error::CaUsedAsEndEntity)
+    )
 }
 
 /// The cryptography of both sides; named, so that it doesn't depend on what else is linked in.

@@ -1,6 +1,6 @@
 //! The answer as the caller gets it.
 
-use connectors_http1::{Field, HeadWriter, Line, RequestHead, ResponseFraming, ResponseHead, Version, WriteError};
+use connectors_http1::{Field, HeadWriter, Line, RequestHead, ResponseFraming, ResponseHead, Version, WriteError, chunk_head};
 
 use crate::mapping::{Mapped, Mapping};
 
@@ -38,6 +38,19 @@ pub(crate) enum Coding {
     Plain,
     /// In chunks.
     Chunked,
+}
+
+impl Coding {
+    /// Writes what goes in front of `len` bytes of data, more than 0, and returns what goes behind.
+    pub(crate) fn frame(self, len: u64, before: &mut Vec<u8>) -> &'static [u8] {
+        match self {
+            Self::Plain => b"",
+            Self::Chunked => {
+                chunk_head(len, before);
+                b"\r\n"
+            }
+        }
+    }
 }
 
 impl Incoming<'_> {

@@ -5,7 +5,8 @@ use std::future::poll_fn;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
-use connectors_http1::{BodyDecoder, BodyError, Decoded, Field, HeadWriter, LAST_CHUNK, Line, ResponseFraming, chunk_head};
+use connectors_http1::{BodyDecoder, BodyError, Decoded, Field, HeadWriter, LAST_CHUNK, Line, ResponseFraming};
+use connectors_net::{Pipe, Pipes, SpliceError};
 use h2::{RecvStream, SendStream};
 
 use crate::answer::Coding;
@@ -202,58 +203,103 @@ pub(crate) struct Onward<'a> {
     pub(crate) keeps: &'a dyn Fn(&Line<'_>) -> bool,
     /// Counts the body's bytes.
     pub(crate) bytes: &'a Cell<u64>,
+    /// For what needn't be read to be passed on.
+    pub(crate) pipes: &'a RefCell<Pipes>,
+}
+
+impl Onward<'_> {
+    fn count(&self, bytes: u64) {
+        self.bytes.set(self.bytes.get() + bytes);
+    }
 }
 
 /// Sends `before`, which is the head if the sink still needs it, then the body as it arrives.
 pub(crate) async fn relay(from: &mut Source<'_>, to: &mut Sink<'_>, onward: Onward<'_>, before: &mut Vec<u8>) -> Result<(), RelayError> {
     match (from, to) {
-        (Source::Wire(from, body), Sink::Wire(to, coding)) => wire_to_wire(from, body, to, *coding, onward, before).await,
+        (Source::Wire(from, body), Sink::Wire(to, coding)) => Wires { from, body, to, coding: *coding, onward, before }.relay().await,
         (from, to) => piece_by_piece(from, to, onward, before).await,
     }
 }
 
+/// What is left of a body, or of a chunk, goes from socket to socket within the kernel if it is at least this much. Below, the pipe costs more than it saves.
+const SPLICED_FROM: u64 = 64 * 1024;
+
 /// Between two connections of HTTP/1.1: in one write what is there at once, and nothing is copied.
-async fn wire_to_wire(from: &Wire, body: &mut BodyDecoder, to: &Wire, coding: Coding, onward: Onward<'_>, before: &mut Vec<u8>) -> Result<(), RelayError> {
-    loop {
-        match from.with_input(|input| body.decode(input)).map_err(RelayError::Body)? {
-            Decoded::Data { skip, len } => {
-                let after: &[u8] = match coding {
-                    Coding::Plain => b"",
-                    Coding::Chunked => {
-                        chunk_head(len as u64, before);
-                        b"\r\n"
-                    }
-                };
-                to.write_from(before, from, skip, len, after).await.map_err(|_| RelayError::To)?;
-                before.clear();
-                from.consume(skip + len);
-                onward.bytes.set(onward.bytes.get() + len as u64);
-            }
-            Decoded::NeedMore { consumed } => {
-                from.consume(consumed);
-                if !before.is_empty() {
-                    to.write_all(before).await.map_err(|_| RelayError::To)?;
-                    before.clear();
+struct Wires<'a> {
+    from: &'a Wire,
+    body: &'a mut BodyDecoder,
+    to: &'a Wire,
+    coding: Coding,
+    onward: Onward<'a>,
+    /// What still has to go out in front of the next data.
+    before: &'a mut Vec<u8>,
+}
+
+impl Wires<'_> {
+    async fn relay(&mut self) -> Result<(), RelayError> {
+        loop {
+            match self.from.with_input(|input| self.body.decode(input)).map_err(RelayError::Body)? {
+                Decoded::Data { skip, len } => {
+                    let after = self.coding.frame(len as u64, self.before);
+                    self.to.write_from(self.before, self.from, skip, len, after).await.map_err(|_| RelayError::To)?;
+                    self.before.clear();
+                    self.from.consume(skip + len);
+                    self.onward.count(len as u64);
                 }
-                to.flush().await.map_err(|_| RelayError::To)?;
-                if from.fill_body().await.map_err(|_| RelayError::From)? == 0 {
-                    body.eof().map_err(RelayError::Body)?;
+                Decoded::NeedMore { consumed } => {
+                    self.from.consume(consumed);
+                    self.write_before().await?;
+                    if let Some(ahead) = self.body.data_ahead().filter(|ahead| *ahead >= SPLICED_FROM)
+                        && let Some(pipe) = self.from.pipe_to(self.to, self.onward.pipes)
+                    {
+                        self.splice(ahead, pipe).await?;
+                    } else if self.from.fill_body().await.map_err(|_| RelayError::From)? == 0 {
+                        self.body.eof().map_err(RelayError::Body)?;
+                        break;
+                    }
+                }
+                Decoded::End { consumed } => {
+                    self.from.consume(consumed);
                     break;
                 }
             }
-            Decoded::End { consumed } => {
-                from.consume(consumed);
-                break;
-            }
         }
+        if self.coding == Coding::Chunked {
+            finish_chunks(Some(self.body), self.onward, self.before);
+        }
+        self.write_before().await
     }
-    if coding == Coding::Chunked {
-        finish_chunks(Some(body), onward, before);
+
+    async fn write_before(&mut self) -> Result<(), RelayError> {
+        if !self.before.is_empty() {
+            self.to.write_all(self.before).await.map_err(|_| RelayError::To)?;
+            self.before.clear();
+        }
+        self.to.flush().await.map_err(|_| RelayError::To)
     }
-    if !before.is_empty() {
-        to.write_all(before).await.map_err(|_| RelayError::To)?;
+
+    /// Moves the next `ahead` bytes of data without reading them. Where there are chunks, they become one.
+    async fn splice(&mut self, ahead: u64, mut pipe: Pipe) -> Result<(), RelayError> {
+        let after = self.coding.frame(ahead, self.before);
+        self.write_before().await?;
+        let mut left = ahead;
+        while left > 0 {
+            let moved = self.from.splice_to(self.to, &mut pipe, left).await.map_err(|error| match error {
+                SpliceError::From(_) => RelayError::From,
+                SpliceError::To(_) => RelayError::To,
+            })?;
+            if moved == 0 {
+                self.body.eof().map_err(RelayError::Body)?;
+                return Err(RelayError::From);
+            }
+            left -= moved as u64;
+            self.body.data_moved(moved as u64);
+            self.onward.count(moved as u64);
+        }
+        self.before.extend_from_slice(after);
+        self.onward.pipes.borrow_mut().put(pipe);
+        Ok(())
     }
-    to.flush().await.map_err(|_| RelayError::To)
 }
 
 /// Where one side speaks HTTP/2.
@@ -271,13 +317,7 @@ async fn piece_by_piece(from: &mut Source<'_>, to: &mut Sink<'_>, onward: Onward
             // An empty piece would be the last chunk.
             _ if data.is_empty() => {}
             Sink::Wire(wire, coding) => {
-                let after: &[u8] = match coding {
-                    Coding::Plain => b"",
-                    Coding::Chunked => {
-                        chunk_head(len as u64, before);
-                        b"\r\n"
-                    }
-                };
+                let after = coding.frame(len as u64, before);
                 wire.write_pieces([before, &data, after]).await.map_err(|_| RelayError::To)?;
                 wire.flush().await.map_err(|_| RelayError::To)?;
                 before.clear();
@@ -286,7 +326,7 @@ async fn piece_by_piece(from: &mut Source<'_>, to: &mut Sink<'_>, onward: Onward
             Sink::Ended => return Err(RelayError::To),
         }
         from.passed_on(len);
-        onward.bytes.set(onward.bytes.get() + len as u64);
+        onward.count(len as u64);
     }
     match to {
         Sink::Wire(wire, Coding::Chunked) => {

@@ -1,23 +1,46 @@
 //! The caller's side of one exchange.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
-use connectors_http1::{BodyDecoder, Framing, RequestHead};
+use connectors_http1::{BodyDecoder, Framing, PreparedField, RequestHead, WriteError};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 
 use crate::answer::Coding;
 use crate::body::{Incoming, Outgoing, Sending, Sink, Source};
 use crate::http2::head;
+use crate::watchdog::Watchdog;
 use crate::wire::Wire;
+
+/// Who is at the other end of a caller's connection.
+pub(crate) struct Peer {
+    /// The address and port that it comes from, written out once for all its records.
+    pub(crate) address: Rc<str>,
+    /// The same as the tool is told.
+    pub(crate) forwarded_for: PreparedField,
+}
+
+impl Peer {
+    /// # Errors
+    /// None: an address is a valid value.
+    pub(crate) fn new(address: SocketAddr) -> Result<Self, WriteError> {
+        let text = address.ip().to_canonical().to_string();
+        Ok(Self { address: address.to_string().into(), forwarded_for: PreparedField::new("X-Forwarded-For", text.as_bytes())? })
+    }
+}
 
 /// What a request came on, and its answer goes back on.
 #[derive(Clone, Copy)]
 pub(crate) enum Client<'a> {
-    /// A connection of HTTP/1.1.
-    Wire(&'a Wire),
+    /// A connection of HTTP/1.1, and what watches it.
+    Wire(&'a Wire, &'a Watchdog),
     /// A stream of HTTP/2.
     Stream(&'a Stream),
 }
@@ -26,6 +49,7 @@ pub(crate) enum Client<'a> {
 pub(crate) struct Stream {
     body: RefCell<RecvStream>,
     respond: RefCell<SendResponse<Bytes>>,
+    watchdog: Watchdog,
     sending: Sending,
     moved: Cell<u64>,
 }
@@ -35,13 +59,30 @@ pub(crate) struct Stream {
 pub(crate) struct Gone;
 
 impl Stream {
-    pub(crate) fn new(body: RecvStream, respond: SendResponse<Bytes>) -> Self {
-        Self { body: RefCell::new(body), respond: RefCell::new(respond), sending: Sending::default(), moved: Cell::new(0) }
+    pub(crate) fn new(body: RecvStream, respond: SendResponse<Bytes>, idle: Duration) -> Self {
+        Self { body: RefCell::new(body), respond: RefCell::new(respond), watchdog: Watchdog::new(idle), sending: Sending::default(), moved: Cell::new(0) }
     }
 
     /// Ends the stream, so that what was sent can't be taken for the whole.
     pub(crate) fn reset(&self) {
         self.respond.borrow_mut().send_reset(Reason::INTERNAL_ERROR);
+    }
+
+    /// After an answer that is whole, takes in the rest of a body that is still on its way, for a while. Without it a reset would follow the answer at once. It says
+    /// that nothing is wrong (RFC 9113 §8.1), but clients that are still sending then may not get to read the answer; curl is one.
+    pub(crate) async fn linger(&self) {
+        const LONGEST: Duration = Duration::from_secs(2);
+        if self.body.borrow().is_end_stream() {
+            return;
+        }
+        let rest = async {
+            while let Some(Ok(data)) = poll_fn(|cx| self.body.borrow_mut().poll_data(cx)).await {
+                // Fails only if more is released than came.
+                let _ = self.body.borrow_mut().flow_control().release_capacity(data.len());
+            }
+        };
+        // Whether the caller ended or the time was up makes no difference.
+        let _ = tokio::time::timeout(LONGEST, rest).await;
     }
 
     fn answer(&self, text: &[u8], ends: bool) -> Result<Sink<'_>, Gone> {
@@ -62,7 +103,7 @@ impl<'a> Client<'a> {
     /// What `Via` says of the hop from the caller (RFC 9110 §7.6.3).
     pub(crate) fn via(self) -> &'static str {
         match self {
-            Self::Wire(_) => "1.1 connectors",
+            Self::Wire(..) => "1.1 connectors",
             Self::Stream(_) => "2 connectors",
         }
     }
@@ -70,15 +111,25 @@ impl<'a> Client<'a> {
     /// Changes whenever anything moved on the caller's side.
     pub(crate) fn moved(self) -> u64 {
         match self {
-            Self::Wire(wire) => wire.moved(),
+            Self::Wire(wire, _) => wire.moved(),
             Self::Stream(stream) => stream.moved.get(),
+        }
+    }
+
+    /// What watches the caller's connection or stream.
+    pub(crate) fn watchdog(self) -> &'a Watchdog {
+        match self {
+            Self::Wire(_, watchdog) => watchdog,
+            Self::Stream(stream) => &stream.watchdog,
         }
     }
 
     /// The request's body.
     pub(crate) fn source(self, framing: Framing) -> Source<'a> {
         match self {
-            Self::Wire(wire) => Source::Wire(wire, BodyDecoder::new(framing)),
+            Self::Wire(wire, _) => Source::Wire(wire, BodyDecoder::new(framing)),
+            // What a stream brings then is for the protocol that it asks to switch to, and nothing may go to a tool that hasn't agreed.
+            Self::Stream(_) if framing == Framing::None => Source::Nothing,
             Self::Stream(stream) => Source::Stream(Incoming::new(&stream.body, &stream.moved)),
         }
     }
@@ -86,8 +137,8 @@ impl<'a> Client<'a> {
     /// Everything that follows the head, once both sides have switched protocols.
     pub(crate) fn raw_source(self) -> Source<'a> {
         match self {
-            Self::Wire(wire) => Source::raw(wire),
-            Self::Stream(_) => self.source(Framing::None),
+            Self::Wire(wire, _) => Source::raw(wire),
+            Self::Stream(stream) => Source::Stream(Incoming::new(&stream.body, &stream.moved)),
         }
     }
 
@@ -95,7 +146,7 @@ impl<'a> Client<'a> {
     /// nothing follows the head.
     pub(crate) fn answer(self, text: &mut Vec<u8>, coding: Coding, ends: bool) -> Result<Sink<'a>, Gone> {
         match self {
-            Self::Wire(wire) => Ok(Sink::Wire(wire, coding)),
+            Self::Wire(wire, _) => Ok(Sink::Wire(wire, coding)),
             Self::Stream(stream) => {
                 let sink = stream.answer(text, ends);
                 text.clear();
@@ -107,7 +158,7 @@ impl<'a> Client<'a> {
     /// Says that nothing more comes, while the caller may go on sending. A stream has said so by itself.
     pub(crate) async fn close_sending(self) -> Result<(), Gone> {
         match self {
-            Self::Wire(wire) => wire.shutdown().await.map_err(|_| Gone),
+            Self::Wire(wire, _) => wire.shutdown().await.map_err(|_| Gone),
             Self::Stream(_) => Ok(()),
         }
     }
@@ -115,7 +166,7 @@ impl<'a> Client<'a> {
     /// Has the caller see that an answer has broken off that only ends with its connection, however that comes about; `false` when it has come to its end.
     /// A stream tells by itself.
     pub(crate) fn set_breakable(self, breakable: bool) {
-        if let Self::Wire(wire) = self {
+        if let Self::Wire(wire, _) = self {
             wire.set_resets(breakable);
         }
     }
@@ -123,7 +174,7 @@ impl<'a> Client<'a> {
     /// Sends an interim answer (RFC 9110 §15.2).
     pub(crate) async fn interim(self, text: &[u8]) -> Result<(), Gone> {
         match self {
-            Self::Wire(wire) => {
+            Self::Wire(wire, _) => {
                 wire.write_all(text).await.map_err(|_| Gone)?;
                 wire.flush().await.map_err(|_| Gone)
             }
@@ -137,7 +188,7 @@ impl<'a> Client<'a> {
     /// Sends a whole answer of ours: a head, written for HTTP/1.1, and what follows it from `body_at` on.
     pub(crate) async fn send(self, text: &[u8], body_at: usize) -> Result<(), Gone> {
         match self {
-            Self::Wire(wire) => {
+            Self::Wire(wire, _) => {
                 wire.write_all(text).await.map_err(|_| Gone)?;
                 wire.flush().await.map_err(|_| Gone)
             }
@@ -151,14 +202,25 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Does `work`, unless the caller resets its stream before it is done: then it is dropped, wherever it is. Whether a caller of HTTP/1.1 is gone can only be
+    /// told while nothing of it is awaited, so those are looked after where that is known.
+    pub(crate) async fn unless_reset<T>(self, request: &RequestHead, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match self {
+            Self::Stream(_) if self.poll_gone(cx, request).is_ready() => Poll::Ready(None),
+            _ => work.as_mut().poll(cx).map(Some),
+        })
+        .await
+    }
+
     /// Whether the caller has gone while it waits for its answer, and nobody needs that any more.
     ///
     /// Over HTTP/1.1 the end of what it sends is all that can be seen. Most clients that end are gone; one that has said that this request is its last
     /// (`Connection: close`, or HTTP/1.0) may have closed only its sending half, and gets its answer.
     pub(crate) fn poll_gone(self, cx: &mut Context<'_>, request: &RequestHead) -> Poll<()> {
         match self {
-            Self::Wire(wire) if request.keep_alive() => wire.poll_closed(cx),
-            Self::Wire(_) => Poll::Pending,
+            Self::Wire(wire, _) if request.keep_alive() => wire.poll_closed(cx),
+            Self::Wire(..) => Poll::Pending,
             Self::Stream(stream) => match &mut *stream.sending.borrow_mut() {
                 Some(sending) => sending.poll_reset(cx).map(|_| ()),
                 None => stream.respond.borrow_mut().poll_reset(cx).map(|_| ()),

@@ -1,20 +1,23 @@
 //! One connection of HTTP/1.1: heads in, one request after the other, until one side has enough.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use connectors_http1::RequestHead;
 use connectors_net::Stream;
 
-use crate::client::Client;
+use crate::client::{Client, Peer};
 use crate::forward::After;
 use crate::http2::server::{self as http2, PREFACE};
 use crate::intercept::{self, Tunnel};
 use crate::reject::Reject;
+use crate::scratch::Lent;
 use crate::serve::{self, Next};
+use crate::watchdog::Watchdog;
 use crate::wire::Wire;
 use crate::worker::Worker;
 
@@ -29,66 +32,79 @@ enum End {
 }
 
 /// Serves a connection as it was accepted.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, address: SocketAddr) {
+    // An address is a valid value of a field.
+    let Ok(peer) = Peer::new(address) else { return };
     let wire = Wire::new(stream);
-    let end = requests(&worker, &wire, peer, None).await;
+    let end = requests(&worker, &wire, &peer, None).await;
     let (stream, read_ahead) = wire.into_parts();
     match end {
         End::Closed => {}
-        End::Tunnel(tunnel) => intercept::run(worker, stream, read_ahead, peer, tunnel).await,
-        End::Http2 => http2::serve(worker, stream, read_ahead, peer, None).await,
+        // Boxed, since connections that do neither needn't have room for it.
+        End::Tunnel(tunnel) => Box::pin(intercept::run(worker, stream, read_ahead, peer, tunnel)).await,
+        End::Http2 => Box::pin(http2::serve(worker, stream, read_ahead, peer, None)).await,
     }
 }
 
-/// Serves what is inside an intercepted CONNECT. Boxed, since a connection's future would otherwise contain itself.
-pub(crate) fn inside<'a>(worker: &'a Rc<Worker>, wire: &'a Wire, peer: SocketAddr, tunnel: &'a Tunnel) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
-    Box::pin(async move {
-        // Nothing inside can open a tunnel, and TLS has agreed on the protocol.
-        requests(worker, wire, peer, Some(tunnel)).await;
-    })
+/// Serves what is inside an intercepted CONNECT.
+pub(crate) async fn inside(worker: &Rc<Worker>, wire: &Wire, peer: &Peer, tunnel: &Tunnel) {
+    // Nothing inside can open a tunnel, and TLS has agreed on the protocol.
+    requests(worker, wire, peer, Some(tunnel)).await;
 }
 
-async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: SocketAddr, tunnel: Option<&Tunnel>) -> End {
-    let mut head = RequestHead::new();
+async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: &Peer, tunnel: Option<&Tunnel>) -> End {
+    let watchdog = Watchdog::new(worker.settings.idle_timeout);
+    let mut stop = pin!(worker.drain.started());
     let mut first = tunnel.is_none();
     loop {
-        if !next_request(worker, wire).await {
+        if !next_request(wire, &watchdog, stop.as_mut()).await {
             return End::Closed;
         }
-        // From its first byte on, a request is one that stopping waits for.
-        let _busy = worker.drain.busy();
         if std::mem::take(&mut first) && begins_http2(worker, wire).await {
             return End::Http2;
         }
-        match read_head(worker, wire, &mut head).await {
-            Ok(true) => {}
-            Ok(false) => return End::Closed,
-            Err(reject) => {
-                refuse_and_close(worker, wire, peer, &head, reject).await;
-                return End::Closed;
-            }
-        }
-        match serve::request(worker, Client::Wire(wire), &head, peer, tunnel).await {
-            Next::Tunnel(tunnel) => return End::Tunnel(tunnel),
-            Next::After(After::KeepAlive) => {}
-            Next::After(After::Close) => {
+        // Boxed: what a request needs is there only while there is one, as most connections are idle most of the time.
+        let next = Box::pin(async {
+            // From its first byte on, a request is one that stopping waits for.
+            let _busy = worker.drain.busy();
+            let next = request(worker, wire, &watchdog, peer, tunnel).await;
+            if let Some(Next::After(After::Close)) = next {
                 linger(wire).await;
-                return End::Closed;
             }
-            Next::After(After::Abort) => return End::Closed,
+            next
+        });
+        match next.await {
+            Some(Next::Tunnel(tunnel)) => return End::Tunnel(tunnel),
+            Some(Next::After(After::KeepAlive)) => {}
+            Some(Next::After(After::Close | After::Abort)) | None => return End::Closed,
         }
+    }
+}
+
+/// One request, from its first bytes on. `None`: the caller went away before it was whole.
+async fn request(worker: &Rc<Worker>, wire: &Wire, watchdog: &Watchdog, peer: &Peer, tunnel: Option<&Tunnel>) -> Option<Next> {
+    let client = Client::Wire(wire, watchdog);
+    let mut head = Lent::new();
+    match read_head(worker, wire, &mut head).await {
+        Ok(true) => Some(serve::request(worker, client, &head, peer, tunnel).await),
+        Ok(false) => None,
+        Err(reject) => Some(serve::unreadable(worker, client, &head, peer, reject).await),
     }
 }
 
 /// Whether the connection begins with the preface of HTTP/2. Reads on only while that is open; no request of HTTP/1.1 begins as the preface does.
 async fn begins_http2(worker: &Worker, wire: &Wire) -> bool {
+    let look = || wire.with_input(|input| if input.starts_with(PREFACE) { Some(true) } else { (!PREFACE.starts_with(input)).then_some(false) });
+    if let Some(known) = look() {
+        return known;
+    }
     let whole = async {
         loop {
-            match wire.with_input(|input| (input.starts_with(PREFACE), PREFACE.starts_with(input))) {
-                (true, _) => return true,
-                (false, false) => return false,
-                (false, true) if !matches!(wire.fill().await, Ok(count) if count > 0) => return false,
-                (false, true) => {}
+            if !matches!(wire.fill().await, Ok(count) if count > 0) {
+                return false;
+            }
+            if let Some(known) = look() {
+                return known;
             }
         }
     };
@@ -96,33 +112,43 @@ async fn begins_http2(worker: &Worker, wire: &Wire) -> bool {
 }
 
 /// Waits for the first bytes of a request. `false`: the caller is done, or the proxy is.
-async fn next_request(worker: &Worker, wire: &Wire) -> bool {
+async fn next_request(wire: &Wire, watchdog: &Watchdog, mut stop: Pin<&mut impl Future<Output = ()>>) -> bool {
     if !wire.with_input(<[u8]>::is_empty) {
         return true;
     }
-    wire.release_buffer();
-    tokio::select! {
-        biased;
-        () = worker.drain.started() => false,
-        filled = tokio::time::timeout(worker.settings.idle_timeout, wire.fill()) => matches!(filled, Ok(Ok(count)) if count > 0),
-    }
+    watchdog.begin();
+    poll_fn(|cx| {
+        if stop.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(false);
+        }
+        match wire.poll_fill(cx) {
+            Poll::Ready(filled) => return Poll::Ready(matches!(filled, Ok(count) if count > 0)),
+            Poll::Pending => wire.release_buffer(),
+        }
+        watchdog.poll(cx, || wire.moved()).map(|()| false)
+    })
+    .await
 }
 
 /// Reads a whole head. `false`: the caller went away, or took too long.
 async fn read_head(worker: &Worker, wire: &Wire, head: &mut RequestHead) -> Result<bool, Reject> {
-    head.clear();
+    let mut parse = || {
+        wire.with_input(|input| head.parse(input, &worker.settings.head))
+            .map_err(Reject::Head)
+            .map(|consumed| consumed.inspect(|consumed| wire.consume(*consumed)).is_some())
+    };
+    // Most come in one piece, and need no timer.
+    if parse()? {
+        return Ok(true);
+    }
     let rest = async {
         loop {
-            match wire.with_input(|input| head.parse(input, &worker.settings.head)) {
-                Ok(Some(consumed)) => {
-                    wire.consume(consumed);
-                    return Ok(true);
-                }
-                Ok(None) => match wire.fill().await {
-                    Ok(count) if count > 0 => {}
-                    _ => return Ok(false),
-                },
-                Err(error) => return Err(Reject::Head(error)),
+            match wire.fill().await {
+                Ok(count) if count > 0 => {}
+                _ => return Ok(false),
+            }
+            if parse()? {
+                return Ok(true);
             }
         }
     };
@@ -130,15 +156,18 @@ async fn read_head(worker: &Worker, wire: &Wire, head: &mut RequestHead) -> Resu
 }
 
 /// Answers what is no request, and ends the connection.
-pub(crate) async fn refuse_and_close(worker: &Worker, wire: &Wire, peer: SocketAddr, head: &RequestHead, reject: Reject) {
-    if let Next::After(After::Close) = serve::unreadable(worker, Client::Wire(wire), head, peer, reject).await {
+pub(crate) async fn refuse_and_close(worker: &Worker, wire: &Wire, peer: &Peer, reject: Reject) {
+    let _busy = worker.drain.busy();
+    let watchdog = Watchdog::new(worker.settings.idle_timeout);
+    let client = Client::Wire(wire, &watchdog);
+    if let Next::After(After::Close) = serve::unreadable(worker, client, &RequestHead::new(), peer, reject).await {
         linger(wire).await;
     }
 }
 
 /// Ends a connection so that the answer arrives: what the caller is still sending is read for a while, because closing with unread input would
-/// reset the connection and could take the answer with it (RFC 9112 §9.6).
-async fn linger(wire: &Wire) {
+/// reset the connection and could take the answer with it (RFC 9112 §9.6). Stopping should wait for it: the end of the process would do the same.
+pub(crate) async fn linger(wire: &Wire) {
     const LONGEST: Duration = Duration::from_secs(2);
     const MOST_BYTES: usize = 256 * 1024;
     let rest = async {

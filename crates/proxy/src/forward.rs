@@ -5,7 +5,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use connectors_core::{Scheme, TrustRoots};
 use connectors_http1::{BodyError, Framing, ResponseFraming, ResponseHead, Version};
@@ -15,11 +14,12 @@ use crate::answer::{self, Coding, Incoming, Switch};
 use crate::body::{self, Onward, RelayError, Sending, Sink, Source, relay};
 use crate::client::{Client, Gone};
 use crate::http2::client::Place;
-use crate::http2::head as http2_head;
+use crate::http2::{head as http2_head, websocket};
 use crate::inject::{self, Outgoing};
 use crate::mapping::Mapping;
-use crate::observe::Record;
+use crate::observe::{Moved, Record};
 use crate::reject::Reject;
+use crate::scratch::Lent;
 use crate::upstream::{Answers, Failure};
 use crate::wire::Wire;
 use crate::worker::Worker;
@@ -41,6 +41,10 @@ pub(crate) struct Exchange<'a> {
 
 /// Far more than any tool sends; a tool that sends them without end would keep the exchange going for ever.
 const MAX_INTERIMS: u32 = 64;
+
+/// Connections of HTTP/2 that a tool may leave under one request, which it then hasn't touched. Some leave each after a thousand requests, and under load one
+/// request can be unlucky more than once.
+const MAX_LEFT: u32 = 4;
 
 /// What becomes of the caller's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +69,8 @@ enum Upstream {
 struct Progress<'a> {
     /// The request has been sent whole.
     uploaded: Cell<bool>,
-    /// Bytes of the request's body that were read from the caller.
-    body_in: &'a Cell<u64>,
-    /// Bytes of the answer's body.
-    body_out: &'a Cell<u64>,
+    /// Bytes of the two bodies.
+    moved: &'a Moved,
     /// The answer's head was sent, or begun, so no other answer can be.
     answered: Cell<bool>,
     /// The tool asked for the body that the caller holds back.
@@ -78,9 +80,9 @@ struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn new(record: &'a Record) -> Self {
+    fn new(moved: &'a Moved) -> Self {
         let no = || Cell::new(false);
-        Self { uploaded: no(), body_in: &record.bytes_in, body_out: &record.bytes_out, answered: no(), continued: no(), switched: no() }
+        Self { uploaded: no(), moved, answered: no(), continued: no(), switched: no() }
     }
 }
 
@@ -88,12 +90,13 @@ impl Exchange<'_> {
     /// Sends the request, and the answer back.
     pub(crate) async fn run(&self, record: &Record) -> Result<After, Reject> {
         let key = PoolKey { origin: self.outgoing.origin.clone(), trust: self.trust.clone(), reach: self.reach };
-        let mut request = Vec::with_capacity(1024);
+        let mut request: Lent<Vec<u8>> = Lent::new();
         let mut retried = false;
+        let mut left = 0;
         loop {
             request.clear();
             inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
-            let progress = Progress::new(record);
+            let progress = Progress::new(record.moved());
             let upstream = self.upstream(&key, retried).await?;
             let outcome = match upstream {
                 Upstream::Wire { wire, reused } => self.over_wire(&key, wire, reused, &mut request, &progress, record).await,
@@ -104,7 +107,8 @@ impl Exchange<'_> {
                 Ok(After::KeepAlive) if !progress.uploaded.get() => return Ok(After::Close),
                 Ok(after) => return Ok(after),
                 Err(Failure::Stale) if !retried => retried = true,
-                Err(Failure::Stale) => return Err(Reject::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
+                Err(Failure::Leaving) if left < MAX_LEFT => left += 1,
+                Err(Failure::Stale | Failure::Leaving) => return Err(Reject::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
                 Err(Failure::Reject(reject)) => return Err(*reject),
             }
         }
@@ -122,15 +126,18 @@ impl Exchange<'_> {
                 if let Some(place) = known.place() {
                     return Ok(Upstream::Stream(place));
                 }
-                let dialled = self.dial(Alpn::Http2).await.inspect_err(|_| known.dialing_failed())?;
-                known.prefers_http1.set(dialled.protocol == Protocol::Http1);
-                return match dialled.protocol {
-                    Protocol::Http1 => Ok(Upstream::Wire { wire: Wire::new(dialled.stream), reused: false }),
-                    Protocol::Http2 => match known.begin(dialled.stream, &self.worker.settings).await {
-                        Ok(place) => Ok(Upstream::Stream(place)),
-                        Err(error) => Err(Reject::NoAnswer(io::Error::other(error))),
-                    },
-                };
+                // Whoever had the turn before may have learnt that the tool prefers HTTP/1.1.
+                if !known.prefers_http1.get() {
+                    let dialled = self.dial(Alpn::Http2).await.inspect_err(|_| known.dialing_failed())?;
+                    known.prefers_http1.set(dialled.protocol == Protocol::Http1);
+                    return match dialled.protocol {
+                        Protocol::Http1 => Ok(Upstream::Wire { wire: Wire::new(dialled.stream), reused: false }),
+                        Protocol::Http2 => match known.begin(dialled.stream, &self.worker.settings).await {
+                            Ok(place) => Ok(Upstream::Stream(place)),
+                            Err(error) => Err(Reject::NoAnswer(io::Error::other(error))),
+                        },
+                    };
+                }
             }
         }
         // An upgrade can't be repeated if a connection from the pool turns out to be dead.
@@ -144,7 +151,7 @@ impl Exchange<'_> {
     }
 
     async fn dial(&self, alpn: Alpn) -> Result<connectors_net::Connected, Reject> {
-        self.worker.dialer.connect(self.outgoing.origin, self.trust, self.reach, alpn).await.map_err(Reject::Dial)
+        self.worker.dialer.connect(self.outgoing.origin, self.trust, self.reach, alpn).await.map_err(|error| Reject::Dial(error, self.reach))
     }
 
     /// An idle connection that still seems to live.
@@ -176,11 +183,11 @@ impl Exchange<'_> {
         let framing = self.outgoing.head.framing();
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let untouched = wire.moved();
-        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: progress.body_in };
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
         let upload = async {
             let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(&wire, coding), onward, request).await;
             // Not one byte could be written, so nothing of the request is used up, whatever it is.
-            let unsent = reused && wire.moved() == untouched && progress.body_in.get() == 0;
+            let unsent = reused && wire.moved() == untouched && progress.moved.body_in.get() == 0;
             if unsent && matches!(sent, Err(RelayError::To)) { Err(Failure::Stale) } else { Ok(sent) }
         };
         let download = self.download(Answers::Wire { wire: &wire, repeatable: reused && self.is_repeatable() }, progress, record);
@@ -201,26 +208,30 @@ impl Exchange<'_> {
             // Whatever it is, nothing was sent.
             Err(_) => {
                 place.give_up();
-                return Err(Failure::Stale);
+                return Err(Failure::Leaving);
             }
         };
         let Ok((response, sending)) = sender.send_request(request, ends) else {
             place.give_up();
-            return Err(Failure::Stale);
+            return Err(Failure::Leaving);
         };
         drop(sender);
         let moved = Cell::new(0);
         let sending: Sending = RefCell::new(Some(sending));
-        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: progress.body_in };
+        let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
         let upload = async {
             let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moved)) };
             Ok(relay(&mut self.client.source(framing), &mut sink, onward, &mut Vec::new()).await)
         };
-        let unused = || progress.body_in.get() == 0;
+        let unused = || progress.moved.body_in.get() == 0;
         let answers = Answers::Stream { response, place, moved: &moved, repeatable: place.reused && self.is_repeatable(), unused: &unused };
         let download = self.download(answers, progress, record);
-        let (after, _) = self.both_ways(upload, download, progress, || moved.get()).await?;
-        Ok(after)
+        let outcome = self.both_ways(upload, download, progress, || moved.get()).await;
+        if matches!(&outcome, Err(Failure::Reject(reject)) if matches!(**reject, Reject::Timeout)) {
+            // The connection may be what is silent, and the next request would wait as long.
+            place.give_up();
+        }
+        outcome.map(|(after, _)| after)
     }
 
     /// Runs both directions until the answer is through. Also says whether the tool's connection can be used again.
@@ -233,7 +244,8 @@ impl Exchange<'_> {
     ) -> Result<(After, bool), Failure> {
         let mut upload = pin!(upload);
         let mut download = pin!(download);
-        let mut watchdog = pin!(stalled(|| (self.client.moved(), upstream_moved()), self.worker.settings.idle_timeout));
+        let watchdog = self.client.watchdog();
+        watchdog.begin();
         let mut uploading = true;
         poll_fn(|cx| {
             if uploading && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
@@ -253,7 +265,7 @@ impl Exchange<'_> {
             if progress.uploaded.get() && !progress.switched.get() && self.client.poll_gone(cx, self.outgoing.head).is_ready() {
                 return Poll::Ready(Ok((After::Abort, false)));
             }
-            match watchdog.as_mut().poll(cx) {
+            match watchdog.poll(cx, || self.client.moved().wrapping_add(upstream_moved())) {
                 Poll::Ready(()) => Poll::Ready(broken(progress, if uploading { Reject::CallerTimeout } else { Reject::Timeout })),
                 Poll::Pending => Poll::Pending,
             }
@@ -263,7 +275,7 @@ impl Exchange<'_> {
 
     /// Reads the tool's answer and sends it to the caller.
     async fn download(&self, mut answers: Answers<'_>, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
-        let mut head = ResponseHead::new();
+        let mut head: Lent<ResponseHead> = Lent::new();
         let request = self.outgoing.head;
         let mut interims = 0;
         let (framing, mut source) = loop {
@@ -287,23 +299,27 @@ impl Exchange<'_> {
                 return Ok((After::Abort, false));
             }
         };
+        if self.client.is_http2() && self.outgoing.upgrade.is_some() && (200..300).contains(&head.status()) {
+            // On a stream this would say that the caller's protocol is spoken from now on (RFC 8441 §5).
+            return Err(Reject::BadAnswer("the tool did not switch protocols", head.status().to_string()).into());
+        }
         record.answered_by_tool(head.status());
         // A caller that was never asked for its body may or may not send it; what a caller sends ahead for another protocol is no request.
         let undecided = request.expects_continue() && !progress.continued.get() && !progress.uploaded.get();
         let keep_alive = request.keep_alive() && !undecided && !inject::may_send_ahead(request) && !self.worker.drain.draining();
         let mut incoming = Incoming { request, head: &head, framing, mapping: self.mapping, keep_alive, via: answers.via(), switch: None };
         incoming.keep_alive &= !incoming.ends_with_connection();
-        let mut out = Vec::with_capacity(1024);
+        let mut out: Lent<Vec<u8>> = Lent::new();
         answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
         progress.answered.set(true);
         let ends = matches!(framing, ResponseFraming::None | ResponseFraming::Length(0));
         let Ok(mut sink) = self.client.answer(&mut out, incoming.coding(), ends) else { return Ok((After::Abort, false)) };
-        let onward = Onward { keeps: &answer::trailer_stays, bytes: progress.body_out };
+        let onward = Onward { keeps: &answer::trailer_stays, bytes: &progress.moved.body_out, pipes: &self.worker.pipes };
         if incoming.ends_with_connection() {
             self.client.set_breakable(true);
         }
         let relayed = relay(&mut source, &mut sink, onward, &mut out).await;
-        if relayed.is_ok() && incoming.ends_with_connection() {
+        if incoming.ends_with_connection() && relayed.is_ok() {
             self.client.set_breakable(false);
         }
         let after = match relayed {
@@ -339,6 +355,9 @@ impl Exchange<'_> {
         if !one || !head.upgrade().is_some_and(|chosen| chosen.eq_ignore_ascii_case(asked)) {
             return Err(Reject::BadAnswer("the tool switched to another protocol than it was asked to", String::new()).into());
         }
+        if self.client.is_http2() && !websocket::proves(self.outgoing.head, head) {
+            return Err(Reject::BadAnswer("the tool's WebSocket handshake is not right", String::new()).into());
+        }
         record.answered_by_tool(head.status());
         let switch = Some(if self.client.is_http2() { Switch::Stream } else { Switch::Connection(asked) });
         let (request, framing) = (self.outgoing.head, ResponseFraming::UntilClose);
@@ -348,13 +367,13 @@ impl Exchange<'_> {
         progress.answered.set(true);
         progress.switched.set(true);
         let up = async {
-            let onward = Onward { keeps: &|_| false, bytes: progress.body_in };
+            let onward = Onward { keeps: &|_| false, bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
             relay(&mut self.client.raw_source(), &mut Sink::Wire(wire, Coding::Plain), onward, &mut Vec::new()).await?;
             wire.shutdown().await.map_err(|_| RelayError::To)
         };
         let Ok(mut sink) = self.client.answer(&mut out, Coding::Plain, false) else { return Ok((After::Abort, false)) };
         let down = async {
-            let onward = Onward { keeps: &|_| false, bytes: progress.body_out };
+            let onward = Onward { keeps: &|_| false, bytes: &progress.moved.body_out, pipes: &self.worker.pipes };
             relay(&mut Source::raw(wire), &mut sink, onward, &mut out).await?;
             self.client.close_sending().await.map_err(|_| RelayError::To)
         };
@@ -370,18 +389,5 @@ fn broken(progress: &Progress<'_>, reject: Reject) -> Result<(After, bool), Fail
     match progress.answered.get() {
         true => Ok((After::Abort, false)),
         false => Err(reject.into()),
-    }
-}
-
-/// Ends when what `moved` tells hasn't changed for `idle`, give or take a quarter. Looks four times in that time instead of setting a timer at every read.
-async fn stalled(moved: impl Fn() -> (u64, u64), idle: Duration) {
-    const LOOKS: u32 = 4;
-    let mut seen = moved();
-    let mut still = 0;
-    while still < LOOKS {
-        tokio::time::sleep(idle / LOOKS).await;
-        let now = moved();
-        still = if now == seen { still + 1 } else { 0 };
-        seen = now;
     }
 }

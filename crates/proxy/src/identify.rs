@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use connectors_core::{Authenticator, Caller, ConnectorRef, Identity, NameError, SecretValue, Unauthenticated};
+use connectors_core::{Authenticator, Caller, ConnectorRef, Identity, NameError, SecretRef, SecretValue, Unauthenticated};
 use connectors_http1::{Field, RequestHead};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
@@ -27,10 +27,13 @@ pub(crate) struct ProxyCredentials {
     pub(crate) token: SecretValue,
 }
 
+/// How the record's `detail` begins for a request without any credentials. Clients often ask so first, to see the challenge.
+pub const NO_CREDENTIALS: &str = "no credentials were sent";
+
 /// Why no token could be read. The text is for the caller and holds nothing of what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CredentialError {
-    #[error("no credentials were sent")]
+    #[error("{NO_CREDENTIALS}")]
     Missing,
     #[error("only the schemes Basic and Bearer are understood")]
     Scheme,
@@ -63,12 +66,30 @@ pub(crate) fn proxy_credentials(head: &RequestHead) -> Result<ProxyCredentials, 
     Ok(ProxyCredentials { named, token })
 }
 
+/// The token of a reverse request.
+#[derive(Debug)]
+pub(crate) enum ReverseToken<'h> {
+    /// It stands in the head.
+    Sent(SecretRef<'h>),
+    /// It was decoded.
+    Decoded(SecretValue),
+}
+
+impl ReverseToken<'_> {
+    pub(crate) fn lend(&self) -> SecretRef<'_> {
+        match self {
+            Self::Sent(token) => *token,
+            Self::Decoded(token) => token.lend(),
+        }
+    }
+}
+
 /// Reads the token of a reverse request: `Authorization: Bearer <token>`, or Basic with the token as password.
-pub(crate) fn reverse_token(head: &RequestHead) -> Result<SecretValue, CredentialError> {
+pub(crate) fn reverse_token(head: &RequestHead) -> Result<ReverseToken<'_>, CredentialError> {
     match scheme(head.get(Field::Authorization))? {
-        Scheme::Basic(encoded) => Ok(basic(encoded)?.1),
+        Scheme::Basic(encoded) => Ok(ReverseToken::Decoded(basic(encoded)?.1)),
         Scheme::Bearer([]) => Err(CredentialError::Empty),
-        Scheme::Bearer(token) => Ok(SecretValue::new(token)),
+        Scheme::Bearer(token) => Ok(ReverseToken::Sent(SecretRef::new(token))),
     }
 }
 
@@ -127,13 +148,14 @@ fn connector(text: &str) -> Result<ConnectorRef, NameError> {
 pub(crate) struct Identities {
     authenticator: Arc<dyn Authenticator>,
     keys: (u64, u64),
-    known: RefCell<HashMap<u128, Known>>,
+    known: RefCell<HashMap<u128, Known, BuildHasherDefault<Hashed>>>,
 }
 
 #[derive(Clone)]
 enum Known {
     Accepted { caller: Arc<Caller>, until: Instant },
     Refused { why: &'static str, until: Instant },
+    Expired { until: Instant },
 }
 
 /// When the cache holds more than this, what has expired is dropped; when nothing has, all of it.
@@ -147,19 +169,20 @@ impl Identities {
     }
 
     /// Whose token this is.
-    pub(crate) async fn caller(&self, token: &SecretValue, settings: &Settings) -> Result<Arc<Caller>, Unauthenticated> {
+    pub(crate) async fn caller(&self, token: SecretRef<'_>, settings: &Settings) -> Result<Arc<Caller>, Unauthenticated> {
         let key = self.key(token);
         let now = Instant::now();
         if let Some(known) = self.recall(key, now) {
             return known;
         }
-        let (known, answer) = match self.authenticator.authenticate(token).get().await {
+        let (known, answer) = match self.authenticator.authenticate(&token.to_value()).get().await {
             Ok(Identity { caller, expires }) => {
-                let left = expires.duration_since(SystemTime::now()).map_err(|_| Unauthenticated::Refused("expired"))?;
+                let left = expires.duration_since(SystemTime::now()).map_err(|_| Unauthenticated::Expired)?;
                 let caller = Arc::new(caller);
                 (Known::Accepted { caller: caller.clone(), until: now + left.min(settings.accepted_for) }, Ok(caller))
             }
             Err(Unauthenticated::Refused(why)) => (Known::Refused { why, until: now + settings.refused_for }, Err(Unauthenticated::Refused(why))),
+            Err(Unauthenticated::Expired) => (Known::Expired { until: now + settings.refused_for }, Err(Unauthenticated::Expired)),
             // Nobody's verdict, so nothing to remember.
             Err(unavailable) => return Err(unavailable),
         };
@@ -167,7 +190,7 @@ impl Identities {
         answer
     }
 
-    fn key(&self, token: &SecretValue) -> u128 {
+    fn key(&self, token: SecretRef<'_>) -> u128 {
         let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
         hasher.write(token.expose());
         hasher.finish128().as_u128()
@@ -177,6 +200,7 @@ impl Identities {
         match self.known.borrow().get(&key)? {
             Known::Accepted { caller, until } if now < *until && self.authenticator.still_stands(caller) => Some(Ok(caller.clone())),
             Known::Refused { why, until } if now < *until => Some(Err(Unauthenticated::Refused(why))),
+            Known::Expired { until } if now < *until => Some(Err(Unauthenticated::Expired)),
             _ => None,
         }
     }
@@ -184,12 +208,32 @@ impl Identities {
     fn remember(&self, key: u128, known: Known, now: Instant) {
         let mut all = self.known.borrow_mut();
         if all.len() >= MAX_KNOWN {
-            all.retain(|_, known| matches!(known, Known::Accepted { until, .. } | Known::Refused { until, .. } if now < *until));
+            all.retain(|_, known| matches!(known, Known::Accepted { until, .. } | Known::Refused { until, .. } | Known::Expired { until } if now < *until));
             if all.len() >= MAX_KNOWN {
                 all.clear();
             }
         }
         all.insert(key, known);
+    }
+}
+
+/// For keys that are hashes already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -218,9 +262,9 @@ mod tests {
     #[test]
     fn p27_tokens_are_never_compared_only_their_hashes_under_a_random_key() {
         let caches = [Identities::new(Arc::new(Nobody)), Identities::new(Arc::new(Nobody))];
-        let token = SecretValue::new("canary-token");
-        assert_eq!(caches[0].key(&token), caches[0].key(&SecretValue::new("canary-token")));
-        assert_ne!(caches[0].key(&token), caches[0].key(&SecretValue::new("canary-tokem")));
-        assert_ne!(caches[0].key(&token), caches[1].key(&token), "the key is of this process and cache");
+        let token = SecretRef::new(b"canary-token");
+        assert_eq!(caches[0].key(token), caches[0].key(SecretValue::new("canary-token").lend()));
+        assert_ne!(caches[0].key(token), caches[0].key(SecretRef::new(b"canary-tokem")));
+        assert_ne!(caches[0].key(token), caches[1].key(token), "the key is of this process and cache");
     }
 }

@@ -1,11 +1,11 @@
 //! The request as the tool gets it: strip, then apply.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
-use std::net::IpAddr;
 
-use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretValue};
-use connectors_http1::{Field, Framing, HeadWriter, Line, RequestHead, WriteError};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretRef};
+use connectors_http1::{Field, Framing, HeadWriter, Line, PreparedField, RequestHead, WriteError};
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
@@ -26,9 +26,9 @@ pub(crate) struct Outgoing<'a> {
     /// What to put on; only a permit gives one.
     pub(crate) credential: Option<&'a Credential>,
     /// The caller's own token, which must not go on anywhere.
-    pub(crate) token: &'a SecretValue,
-    /// The caller's address.
-    pub(crate) client: IpAddr,
+    pub(crate) token: SecretRef<'a>,
+    /// The caller's address, in X-Forwarded-For.
+    pub(crate) client: &'a PreparedField,
     /// The proxy's host as the caller wrote it in reverse mode; else `None`, which means the URL's own, whatever Host said.
     pub(crate) client_host: Option<&'a str>,
     /// The scheme that the caller sees.
@@ -72,8 +72,17 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
         if line.field == Field::Te {
             trailers |= line.value.split(|b| *b == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
         }
-        if stays(outgoing, line.field, line.name(), line.value) {
-            writer.line(&line);
+        if !stays(outgoing, &line) {
+            continue;
+        }
+        match without_bearer(outgoing, &line) {
+            None => {
+                writer.line(&line);
+            }
+            Some(rest) if rest.is_empty() => {}
+            Some(rest) => {
+                writer.field(line.name(), &rest)?;
+            }
         }
     }
     match head.framing() {
@@ -93,12 +102,9 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     } else if trailers {
         writer.field("TE", b"trailers")?.field("Connection", b"TE")?;
     }
-    let mut address = String::with_capacity(40);
-    // Writing to a String can't fail.
-    let _ = write!(address, "{}", outgoing.client);
-    writer.field("X-Forwarded-For", address.as_bytes())?;
+    writer.prepared(outgoing.client);
     writer.field("X-Forwarded-Proto", outgoing.client_scheme.as_bytes())?;
-    let client_host = outgoing.client_host.unwrap_or(&authority);
+    let client_host = outgoing.client_host.unwrap_or(authority);
     if !client_host.is_empty() {
         writer.field("X-Forwarded-Host", client_host.as_bytes())?;
     }
@@ -119,8 +125,9 @@ fn apply(credential: Option<&Credential>, out: &mut Vec<u8>) {
 }
 
 /// Whether a line of the caller's goes on to the tool.
-fn stays(outgoing: &Outgoing<'_>, field: Field, name: &str, value: &[u8]) -> bool {
-    match field {
+fn stays(outgoing: &Outgoing<'_>, line: &Line<'_>) -> bool {
+    let value = line.value;
+    match line.field {
         // Written anew, or meant for this hop only (RFC 9110 §7.6.1).
         Field::Host
         | Field::ContentLength
@@ -144,28 +151,48 @@ fn stays(outgoing: &Outgoing<'_>, field: Field, name: &str, value: &[u8]) -> boo
             !holds_token(value, outgoing.token) && !identify::basic_password(value).is_some_and(|password| holds_token(password.expose(), outgoing.token))
         }
         // Belongs to h2c, whether or not Connection says so.
-        _ if name.eq_ignore_ascii_case("HTTP2-Settings") => false,
-        _ => !outgoing.head.connection_names(name) && !holds_token(value, outgoing.token) && !is_replaced(outgoing.credential, name),
+        _ if line.is_named("HTTP2-Settings") => false,
+        _ => !outgoing.head.connection_lists(line) && !holds_token(value, outgoing.token) && !is_replaced(outgoing.credential, line.name_bytes()),
     }
+}
+
+/// If the line is a list of WebSocket protocols with a token among them, the list without it.
+///
+/// Browsers can set no Authorization on a WebSocket, so Kubernetes takes a bearer token, in base64url, as the name of a protocol. It is the caller's
+/// Authorization in another place, and is treated alike.
+fn without_bearer(outgoing: &Outgoing<'_>, line: &Line<'_>) -> Option<Vec<u8>> {
+    const BEARER: &[u8] = b"base64url.bearer.authorization.k8s.io.";
+    if !line.is_named("Sec-WebSocket-Protocol") {
+        return None;
+    }
+    let goes = |protocol: &[u8]| match protocol.split_at_checked(BEARER.len()) {
+        Some((prefix, encoded)) if prefix.eq_ignore_ascii_case(BEARER) => {
+            // What can't be read can't be known to be harmless.
+            outgoing.at_target || URL_SAFE_NO_PAD.decode(encoded.trim_ascii_end()).map_or(true, |value| holds_token(&value, outgoing.token))
+        }
+        _ => false,
+    };
+    let protocols = || line.value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+    protocols().any(goes).then(|| protocols().filter(|protocol| !goes(protocol)).collect::<Vec<_>>().join(&b", "[..]))
 }
 
 /// Whether a trailer of the caller's goes on to the tool.
 pub(crate) fn trailer_stays(outgoing: &Outgoing<'_>, line: &Line<'_>) -> bool {
-    stays(outgoing, line.field, line.name(), line.value)
+    stays(outgoing, line)
 }
 
 /// Whether a header of that name, or one that a CGI-like server takes for it, is about to be set.
-fn is_replaced(credential: Option<&Credential>, name: &str) -> bool {
-    credential.is_some_and(|credential| credential.headers.iter().any(|header| same_name(header.name(), name)))
+fn is_replaced(credential: Option<&Credential>, name: &[u8]) -> bool {
+    credential.is_some_and(|credential| credential.headers.iter().any(|header| same_name(header.name().as_bytes(), name)))
 }
 
 /// Equal but for case and for what stands between the words: `_` becomes `-` on the way through CGI, WSGI and the like.
-fn same_name(a: &str, b: &str) -> bool {
-    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-    a.len() == b.len() && a.bytes().map(fold).eq(b.bytes().map(fold))
+fn same_name(a: &[u8], b: &[u8]) -> bool {
+    let fold = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    a.len() == b.len() && a.iter().map(fold).eq(b.iter().map(fold))
 }
 
-fn holds_token(value: &[u8], token: &SecretValue) -> bool {
+fn holds_token(value: &[u8], token: SecretRef<'_>) -> bool {
     let token = token.expose();
     value.len() >= token.len() && memmem::find(value, token).is_some()
 }
@@ -215,7 +242,7 @@ mod tests {
         let mut head = RequestHead::new();
         head.parse(format!("{request}\r\n\r\n").as_bytes(), &HeadLimits::default()).unwrap().expect("a whole head");
         let address = Address::parse("https://tool.example/base").unwrap();
-        let token = SecretValue::new(TOKEN);
+        let token = SecretRef::new(TOKEN.as_bytes());
         let outgoing = Outgoing {
             head: &head,
             origin: address.origin(),
@@ -223,8 +250,8 @@ mod tests {
             path: RequestPath::parse(head.target()).unwrap(),
             at_target,
             credential,
-            token: &token,
-            client: "192.0.2.7".parse().unwrap(),
+            token,
+            client: &PreparedField::new("X-Forwarded-For", b"192.0.2.7").unwrap(),
             client_host: Some("c"),
             client_scheme: "http",
             upgrade: upgrade(&head),
@@ -236,6 +263,31 @@ mod tests {
     }
 
     const OWN: &str = "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: c\r\nVia: 1.1 connectors\r\n";
+
+    #[test]
+    fn a_token_among_the_websocket_protocols_is_left_out() {
+        let bearer = |token: &str| format!("base64url.bearer.authorization.k8s.io.{}", URL_SAFE_NO_PAD.encode(token));
+        let (own, other) = (bearer(TOKEN), bearer("another"));
+        for (at_target, protocols, expect) in [
+            (true, format!("{own}, v4.channel.k8s.io"), Some("v4.channel.k8s.io".to_owned())),
+            (
+                true,
+                format!("v5.channel.k8s.io,{} ,v4.channel.k8s.io", own.replace("base64url", "Base64URL")),
+                Some("v5.channel.k8s.io, v4.channel.k8s.io".into()),
+            ),
+            (true, own.clone(), None),
+            // On a target no Authorization of the caller's goes on, whoever it is meant for; elsewhere only the proxy's token is held back.
+            (true, format!("{other}, chat"), Some("chat".into())),
+            (false, format!("{other}, chat"), Some(format!("{other}, chat"))),
+            (false, format!("{own}, chat"), Some("chat".into())),
+            (false, format!("{own}=, chat"), Some("chat".into())),
+            (true, "chat, superchat".into(), Some("chat, superchat".into())),
+        ] {
+            let text = sent(&format!("GET /x HTTP/1.1\r\nHost: c\r\nSec-WebSocket-Protocol: {protocols}"), at_target, None);
+            let found = text.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: ")).map(str::to_owned);
+            assert_eq!(found, expect, "{protocols}, at the target: {at_target}");
+        }
+    }
 
     #[test]
     fn the_tool_gets_its_own_host_path_and_credential() {

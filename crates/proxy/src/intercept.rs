@@ -1,15 +1,14 @@
 //! CONNECT, answered by interception. There is no other answer: without a CA, or without TLS, the connection ends.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::BytesMut;
 use connectors_core::Origin;
-use connectors_http1::RequestHead;
 use connectors_net::{Alpn, InterceptError, Protocol, ServerConfig, Stream};
 
+use crate::client::Peer;
 use crate::connection;
 use crate::http2::server as http2;
 use crate::identify::ProxyCredentials;
@@ -34,15 +33,15 @@ pub(crate) fn prepare(worker: &Worker, authority: Origin, credentials: ProxyCred
 }
 
 /// Serves the inside of the tunnel.
-pub(crate) async fn run(worker: Rc<Worker>, stream: Stream, read_ahead: BytesMut, peer: SocketAddr, tunnel: Tunnel) {
+pub(crate) async fn run(worker: Rc<Worker>, stream: Stream, read_ahead: BytesMut, peer: Peer, tunnel: Tunnel) {
     let within = worker.settings.head_timeout;
     match connectors_net::intercept(stream, read_ahead.freeze(), tunnel.config.clone(), within).await {
-        Ok((stream, Protocol::Http1)) => connection::inside(&worker, &Wire::new(stream), peer, &tunnel).await,
+        Ok((stream, Protocol::Http1)) => connection::inside(&worker, &Wire::new(stream), &peer, &tunnel).await,
         Ok((stream, Protocol::Http2)) => http2::serve(worker, stream, BytesMut::new(), peer, Some(tunnel)).await,
         Err(InterceptError::NotTls(stream)) => {
-            connection::refuse_and_close(&worker, &Wire::new(stream), peer, &RequestHead::new(), Reject::ConnectPlain).await;
+            connection::refuse_and_close(&worker, &Wire::new(stream), &peer, Reject::ConnectPlain).await;
         }
         // Most often a client that doesn't trust the CA; it has said so by now, and there is nobody to answer.
-        Err(error) => tracing::debug!(client = %peer, host = %tunnel.authority, error = %chain(&error), "TLS inside CONNECT failed"),
+        Err(error) => tracing::debug!(client = %peer.address, host = %tunnel.authority, error = %chain(&error), "TLS inside CONNECT failed"),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A request goes through the files in this order, and [`serve`](mod@serve)'s `handle` reads like the list:
 //! `serve` (a head from the connection) → `target` (where to) → `identify` (who) → `connectors_core::authorize` (whether) →
-//! `connectors_credentials` (with what) → `inject` (the request as the tool gets it) → `forward` and `relay` (both ways) →
+//! `connectors_credentials` (with what) → `inject` (the request as the tool gets it) → `forward`, `upstream` and `body` (both ways) →
 //! `answer` and `mapping` (the answer as the caller gets it) → `observe`. CONNECT takes the side door `intercept` and comes back in.
 //! `reject` is the only map from errors to HTTP.
 //!
@@ -14,6 +14,9 @@ mod body;
 mod client;
 mod connection;
 mod forward;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http2;
 mod identify;
 mod inject;
@@ -22,14 +25,17 @@ mod mapping;
 mod observe;
 mod reject;
 mod run;
+mod scratch;
 mod serve;
 mod settings;
 mod target;
 mod trace;
 mod upstream;
+mod watchdog;
 mod wire;
 mod worker;
 
+pub use identify::NO_CREDENTIALS;
 pub use observe::Observer;
 pub use run::{Running, StartError, start};
 pub use settings::{NonTarget, Settings};

@@ -31,7 +31,8 @@ pub(crate) enum Mapped {
     Goes,
 }
 
-/// A URI reference (RFC 3986 §4.1), with those forms apart that clients resolve differently.
+/// A URI reference (RFC 3986 §4.1), with those forms apart that clients resolve differently: browsers go by the URL Standard
+/// (<https://url.spec.whatwg.org>).
 enum Reference<'t> {
     /// `http[s]://authority…` or `//authority…`: scheme if any, authority, and the rest.
     Url(Option<Scheme>, &'t str, &'t str),
@@ -41,18 +42,19 @@ enum Reference<'t> {
     Relative(&'t str),
     /// Another scheme.
     Foreign,
-    /// `http:path` and the like, and anything with a backslash: browsers take these for references to the same host.
+    /// What browsers read as something else than it looks like: `http:path` is relative to them, `///host` names a host, a backslash is a
+    /// slash, and a tab isn't there.
     Odd,
 }
 
 impl<'t> Reference<'t> {
     fn parse(text: &'t str) -> Self {
-        if text.contains('\\') {
+        if text.contains(['\\', '\t']) {
             return Self::Odd;
         }
-        let url = |scheme, rest: &'t str| {
-            let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-            Self::Url(scheme, authority, path)
+        let url = |scheme, rest: &'t str| match rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())) {
+            ("", _) => Self::Odd,
+            (authority, path) => Self::Url(scheme, authority, path),
         };
         if let Some(rest) = text.strip_prefix("//") {
             return url(None, rest);
@@ -61,7 +63,7 @@ impl<'t> Reference<'t> {
             return Self::Path(text);
         }
         match text.find([':', '/', '?', '#']) {
-            Some(at) if text[at..].starts_with(':') => match (Scheme::parse(&text[..at]), text[at + 1..].strip_prefix("//")) {
+            Some(at) if text[at..].starts_with(':') && is_scheme(&text[..at]) => match (Scheme::parse(&text[..at]), text[at + 1..].strip_prefix("//")) {
                 (Some(scheme), Some(rest)) => url(Some(scheme), rest),
                 (Some(_), None) => Self::Odd,
                 (None, _) => Self::Foreign,
@@ -82,27 +84,37 @@ impl Mapping<'_> {
                 let directory = self.path.rfind('/').map_or("/", |end| &self.path[..=end]);
                 self.at_tool(&format!("{}{directory}{text}", self.address.prefix().as_str()), true)
             }
-            Reference::Relative(_) | Reference::Foreign => Mapped::Stays,
-            Reference::Odd => self.unless_shared(Mapped::Stays),
+            Reference::Relative(text) if acceptable(&format!("/{}", without_query(text))) => Mapped::Stays,
+            Reference::Foreign => Mapped::Stays,
+            Reference::Relative(_) | Reference::Odd => self.unless_shared(Mapped::Stays),
         }
     }
 
     fn url(&self, scheme: Option<Scheme>, authority: &str, path: &str) -> Mapped {
-        let same = |own: &Origin| {
-            let (Ok((host, port)), scheme) = (Host::parse_with_port(authority), scheme.unwrap_or(own.scheme())) else { return false };
-            Origin::new(scheme, host, port) == *own
-        };
-        if same(self.address.origin()) {
+        let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
+        // Browsers decode and map hosts that we refuse to read.
+        let Ok((host, port)) = Host::parse_with_port(place) else { return self.unless_shared(Mapped::Stays) };
+        let tool = self.address.origin();
+        if user.is_none() && Origin::new(scheme.unwrap_or(tool.scheme()), host.clone(), port) == *tool {
             return self.at_tool(path, false);
         }
         // A tool that has learnt the proxy's host from X-Forwarded-Host means itself, and must not mean another Connector.
-        if !self.base.prefix.is_empty() && authority.rsplit('@').next().is_some_and(|own| own.eq_ignore_ascii_case(self.base.authority)) {
+        if !self.base.prefix.is_empty() && self.is_proxy(scheme, &host, port) {
             let plain = remove_dots(without_query(path));
             let below = plain.strip_prefix(self.base.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             let inside = format!("{}{path}", self.address.prefix().as_str());
             return if below && acceptable(&plain) { Mapped::Stays } else { self.at_tool(&inside, false) };
         }
         Mapped::Stays
+    }
+
+    /// Whether that is the host which all Connectors share, as the caller named it. Without a port in both, whichever port the scheme means:
+    /// TLS may have ended before the proxy.
+    fn is_proxy(&self, scheme: Option<Scheme>, host: &Host, port: Option<u16>) -> bool {
+        let Ok((own, own_port)) = Host::parse_with_port(self.base.authority) else { return false };
+        let own_scheme = Scheme::parse(self.scheme).unwrap_or(Scheme::Http);
+        let effective = port.unwrap_or(scheme.unwrap_or(own_scheme).default_port());
+        own == *host && (own_port == port || own_port.unwrap_or(own_scheme.default_port()) == effective)
     }
 
     /// Maps a path at the tool. `reference`: it was written without the host, and so is the result if it can be.
@@ -117,12 +129,15 @@ impl Mapping<'_> {
             return Mapped::Goes;
         }
         let (proxy, authority) = (self.base.prefix, self.base.authority);
-        // A caller that named no host gets a path.
-        let mapped = match reference || authority.is_empty() {
-            true => format!("{proxy}{below}{rest}"),
-            false => format!("{}://{authority}{proxy}{below}{rest}", self.scheme),
-        };
-        Mapped::Becomes(mapped.into_bytes())
+        let mapped = format!("{proxy}{below}{rest}");
+        // Two slashes would begin a host.
+        let is_path = !mapped.starts_with("//");
+        match (authority, reference) {
+            // A caller that named no host gets a path.
+            (_, true) | ("", _) if is_path => Mapped::Becomes(mapped.into_bytes()),
+            ("", _) => Mapped::Goes,
+            _ => Mapped::Becomes(format!("{}://{authority}{mapped}", self.scheme).into_bytes()),
+        }
     }
 
     /// The path without the target's prefix; `None` if it isn't under it.
@@ -170,12 +185,18 @@ impl Mapping<'_> {
 
     fn cookie_path(&self, path: Option<&[u8]>) -> String {
         let below = path.and_then(|path| std::str::from_utf8(path.trim_ascii()).ok()).and_then(|path| self.below_prefix(path));
-        match below.filter(|below| *below != "/" && acceptable(below)) {
+        // A `?` would be of the path here (RFC 6265 §5.1.4), which no request has.
+        match below.filter(|below| *below != "/" && !below.contains('?') && acceptable(below)) {
             Some(below) => format!("{}{below}", self.base.prefix),
             None if self.base.prefix.is_empty() => "/".into(),
             None => self.base.prefix.into(),
         }
     }
+}
+
+/// RFC 3986 §3.1. What only looks like one is the beginning of a relative path.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
 }
 
 fn without_query(text: &str) -> &str {
@@ -285,6 +306,17 @@ mod tests {
             "http:../api/x",
             "/\\proxy:8080/namespaces/team/connectors/api/x",
             "\\..\\api",
+            // As browsers read them.
+            "ht\ttp://proxy:8080/namespaces/team/connectors/api/x",
+            "/.\t./api/x",
+            "///proxy:8080/namespaces/team/connectors/api/x",
+            "http:///proxy:8080/namespaces/team/connectors/api/x",
+            "http://proxy.:8080/namespaces/team/connectors/api/x",
+            "http://proxy:08080/namespaces/team/connectors/api/x",
+            "http://pro%78y:8080/namespaces/team/connectors/api/x",
+            "http://ｐroxy:8080/namespaces/team/connectors/api/x",
+            "1:/../../../../api/x",
+            "%2e%2e/%2e%2e/api/x",
         ] {
             for address in ["https://tool.example", "https://tool.example/base"] {
                 let mapped = located(address, PATH, value);
@@ -304,6 +336,26 @@ mod tests {
     }
 
     #[test]
+    fn p12_the_proxy_is_known_with_and_without_its_port() {
+        let base = |authority| Base { authority, prefix: "/namespaces/team/connectors/git" };
+        for (authority, host) in [("proxy", "proxy:80"), ("proxy:80", "proxy"), ("proxy", "proxy"), ("[::1]:80", "[0::1]")] {
+            let mapped = located("https://tool.example", base(authority), &format!("http://{host}/namespaces/team/connectors/api/x"));
+            assert_eq!(mapped, format!("http://{authority}/namespaces/team/connectors/git/namespaces/team/connectors/api/x"), "{host}");
+        }
+        // TLS that ended before the proxy; and what is no proxy.
+        assert!(located("https://tool.example", base("proxy"), "https://proxy/namespaces/team/connectors/api/x").contains("connectors/git/"));
+        assert_eq!(located("https://tool.example", base("proxy:8080"), "http://proxy:3000/namespaces"), "as it is");
+    }
+
+    #[test]
+    fn two_slashes_do_not_become_a_host() {
+        assert_eq!(located("https://tool.example/base", HOST, "/base//evil.example/x"), "http://c-git.team.svc//evil.example/x");
+        assert_eq!(located("https://tool.example", HOST, "/.//evil.example/x"), "http://c-git.team.svc//evil.example/x");
+        assert_eq!(located("https://tool.example/base", PATH, "/base//x"), "/namespaces/team/connectors/git//x");
+        assert_eq!(located("https://tool.example/base", Base { authority: "", prefix: "" }, "/base//evil.example/x"), "gone");
+    }
+
+    #[test]
     fn p26_cookies_lose_their_domain_and_stay_with_their_connector() {
         for (address, base, value, expect) in [
             ("https://tool.example", HOST, "a=b; Domain=tool.example; Path=/", "a=b; Path=/"),
@@ -314,6 +366,7 @@ mod tests {
             ("https://tool.example", PATH, "a=b; Path=/; HttpOnly", "a=b; HttpOnly; Path=/namespaces/team/connectors/git"),
             ("https://tool.example", PATH, "a=b; path=/x; Path=/y", "a=b; Path=/namespaces/team/connectors/git/y"),
             ("https://tool.example", PATH, "a=b; Path=/../api", "a=b; Path=/namespaces/team/connectors/git"),
+            ("https://tool.example", PATH, "a=b; Path=/x?/../api", "a=b; Path=/namespaces/team/connectors/git"),
             ("https://tool.example/base", PATH, "a=b; Path=/base/x", "a=b; Path=/namespaces/team/connectors/git/x"),
             ("https://tool.example/base", PATH, "a=b; Path=/", "a=b; Path=/namespaces/team/connectors/git"),
             ("https://tool.example/base", HOST, "a=b; Path=/base/x", "a=b; Path=/x"),

@@ -4,7 +4,7 @@
 
 use connectors_core::{ConnectorRef, Denied, Undecided, Unready};
 use connectors_http1::{BodyError, HeadError, HeadWriter, WriteError, reason_phrase};
-use connectors_net::DialError;
+use connectors_net::{DialError, Reach};
 use serde_json::json;
 
 use crate::http2::head::TranslateError;
@@ -28,6 +28,8 @@ pub(crate) enum Reject {
     ConnectOverHttp2,
     /// What came by HTTP/2 can't be read as a request.
     Malformed(&'static str),
+    /// An extended CONNECT (RFC 8441) for another protocol than WebSocket.
+    UnknownProtocol,
     /// What came inside a CONNECT isn't TLS.
     ConnectPlain,
     /// No CA to intercept with.
@@ -43,6 +45,11 @@ pub(crate) enum Reject {
         /// For the operator.
         why: &'static str,
     },
+    /// The token was good and has expired.
+    TokenExpired {
+        /// Whether it came as Proxy-Authorization.
+        proxy: bool,
+    },
     /// The token couldn't be checked.
     AuthenticationUnavailable(String),
     /// No right, whether or not there is such a Connector.
@@ -57,8 +64,8 @@ pub(crate) enum Reject {
     Busy(ConnectorRef),
     /// The Connector can't be used now.
     NotReady(ConnectorRef, Unready),
-    /// The tool couldn't be reached.
-    Dial(DialError),
+    /// The tool, or another place that no Connector covers, couldn't be reached.
+    Dial(DialError, Reach),
     /// The tool's connection failed before it answered.
     NoAnswer(std::io::Error),
     /// The tool's answer can't be read.
@@ -109,6 +116,7 @@ impl From<TranslateError> for Reject {
     fn from(error: TranslateError) -> Self {
         match error {
             TranslateError::Malformed(why) => Self::Malformed(why),
+            TranslateError::UnknownProtocol => Self::UnknownProtocol,
             TranslateError::Head(error) => Self::Head(error),
             TranslateError::Write(error) => Self::Unwritable(error),
         }
@@ -137,6 +145,8 @@ impl Reject {
             ),
             Self::ConnectOverHttp2 => refusal(405, "ConnectNotAllowed", "CONNECT is answered over HTTP/1.1 only, where every proxy client can send it".into()),
             Self::Malformed(why) => refusal(400, "BadRequest", format!("the request is malformed: {why} (RFC 9113 §8.2.2, §8.3.1)")),
+            // As RFC 9220 §3 advises for HTTP/3.
+            Self::UnknownProtocol => refusal(501, "NotImplemented", "of extended CONNECT, only websocket is known here (RFC 8441)".into()),
             Self::ConnectPlain => refusal(400, "TLSRequired", "only TLS is accepted inside a CONNECT".into()),
             Self::NoAuthority(detail) => with_detail(503, "InterceptionUnavailable", "CONNECT can't be answered now", detail),
             Self::Unauthorized(error) => {
@@ -151,8 +161,12 @@ impl Reject {
             Self::TokenRefused { proxy: false, why } => {
                 Refusal { fields: CHALLENGE, ..with_detail(401, "Unauthorized", "the token was refused", why.to_owned()) }
             }
+            Self::TokenExpired { proxy: true } => {
+                Refusal { fields: PROXY_CHALLENGE, ..refusal(407, "ProxyAuthenticationRequired", "the token has expired".into()) }
+            }
+            Self::TokenExpired { proxy: false } => Refusal { fields: CHALLENGE, ..refusal(401, "Unauthorized", "the token has expired".into()) },
             Self::AuthenticationUnavailable(detail) => with_detail(503, "AuthenticationUnavailable", "the token can't be checked now", detail),
-            Self::Forbidden(name) => refusal(403, "Forbidden", format!("no permission to use Connector {name}")),
+            Self::Forbidden(name) => refusal(403, "Forbidden", forbidden(&name)),
             Self::NotFound(name) => refusal(404, "ConnectorNotFound", format!("Connector {name} does not exist")),
             Self::AuthorizationUnavailable(detail) => with_detail(503, "AuthorizationUnavailable", "the permission can't be checked now", detail),
             Self::NotATarget => refusal(403, "NotATarget", "the URL is under no address of the Connectors named, and other URLs are not forwarded here".into()),
@@ -160,7 +174,7 @@ impl Reject {
                 Refusal { fields: RETRY, ..refusal(503, "TooManyRequests", format!("too many requests use Connector {name} at once; try again")) }
             }
             Self::NotReady(name, unready) => refusal(502, unready.reason(), format!("Connector {name} can't be used: {unready}")),
-            Self::Dial(error) => dial(&error),
+            Self::Dial(error, reach) => dial(&error, reach),
             Self::NoAnswer(error) => with_detail(502, "UpstreamClosed", "the tool closed the connection before it answered", error.to_string()),
             Self::BadAnswer(why, detail) => with_detail(502, "UpstreamInvalid", why, detail),
             Self::CallerTimeout => refusal(408, "RequestTimeout", "the request's body did not arrive in time".into()),
@@ -172,6 +186,16 @@ impl Reject {
 
 const TOKEN: &str = "Authorization: Bearer <token>, or Basic with the token as password";
 const PROXY_TOKEN: &str = "send Proxy-Authorization: Basic base64(<namespace>/<name>:<token>), in a URL http://<namespace>%2F<name>:<token>@<proxy>";
+
+/// Says what is missing, the same whether or not there is such a Connector.
+fn forbidden(connector: &ConnectorRef) -> String {
+    format!(
+        "no permission to use Connector {connector}: it takes the verb get on connectors.connectors.alauda.io named {} in namespace {} \
+         (and, with the flag enable-connector-proxy-permissions, the verb * on their subresource proxy)",
+        connector.name(),
+        connector.namespace()
+    )
+}
 
 /// For what can't be read.
 fn reason(status: u16) -> &'static str {
@@ -204,15 +228,19 @@ fn target(error: TargetError) -> Refusal {
     Refusal { status, reason, message, detail: None, fields: &[] }
 }
 
-fn dial(error: &DialError) -> Refusal {
+fn dial(error: &DialError, reach: Reach) -> Refusal {
+    use std::error::Error as _;
     let (status, reason, message) = match error {
+        DialError::Denied(_) if reach == Reach::Elsewhere => {
+            (403, "AddressDenied", "the URL is under no address of the Connectors named, and without one its address may not be reached through this proxy")
+        }
         DialError::Denied(_) => (403, "AddressDenied", "the address may not be reached through this proxy"),
         DialError::Resolve(_) => (502, "UpstreamUnresolved", "the tool's host name can't be resolved"),
         DialError::Connect(_) => (502, "UpstreamUnreachable", "the tool can't be reached"),
         DialError::Tls(_) => (502, "UpstreamTLSFailed", "the TLS connection to the tool failed"),
         DialError::Timeout(_) => (504, "UpstreamTimeout", "the tool can't be reached in time"),
     };
-    Refusal { status, reason, message: message.to_owned(), detail: Some(chain(error)), fields: &[] }
+    Refusal { status, reason, message: message.to_owned(), detail: Some(error.source().map_or_else(|| error.to_string(), chain)), fields: &[] }
 }
 
 /// An error and its sources, for the operator.

@@ -25,6 +25,9 @@ pub enum StartError {
     Runtime(#[source] io::Error),
 }
 
+/// How long the end waits for a log that is stuck.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// A proxy that serves.
 pub struct Running {
     address: SocketAddr,
@@ -57,12 +60,15 @@ impl Running {
         self.address
     }
 
-    /// Stops accepting, lets requests in flight finish for at most the drain time, and waits for the threads.
+    /// Stops accepting, lets requests in flight finish for at most the drain time, and waits for the threads and for the access records to be written.
     pub fn stop(self) {
         self.shared.drain.begin();
         for thread in self.threads {
             // A thread that panicked has ended too; its message is in the log.
             let _ = thread.join();
+        }
+        if !self.shared.observer.flush(FLUSH_TIMEOUT) {
+            tracing::error!("the last access records could not be written within {FLUSH_TIMEOUT:?}");
         }
     }
 }
@@ -97,6 +103,7 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(EVERY).await;
         worker.pool.borrow_mut().sweep(Instant::now());
+        worker.pipes.borrow_mut().sweep();
         worker.http2.sweep(Instant::now());
     }
 }

@@ -1,16 +1,16 @@
 //! One request, whatever it came by: [`handle`] reads like the list of what happens to it.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use connectors_core::{
-    Aim, Aimed, Caller, Credential, Entered, Granted, Origin, Permit, RequestPath, SecretValue, TrustRoots, Unauthenticated, authorize, authorize_connect,
+    Aim, Aimed, Caller, ConnectorRef, Credential, Entered, Granted, Origin, Permit, RequestPath, SecretRef, Snapshot, TrustRoots, Unauthenticated, authorize,
+    authorize_connect,
 };
 use connectors_http1::{Framing, RequestHead};
 use connectors_net::Reach;
 
-use crate::client::Client;
+use crate::client::{Client, Peer};
 use crate::forward::{After, Exchange};
 use crate::identify::{self, ProxyCredentials};
 use crate::inject::{self, Outgoing};
@@ -31,30 +31,30 @@ pub(crate) enum Next {
 }
 
 /// Serves one request whose head was read, and keeps its record.
-pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &RequestHead, peer: SocketAddr, tunnel: Option<&Tunnel>) -> Next {
-    let mut record = worker.observer.begin(Record::start(peer, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make())));
-    let next = match handle(worker, client, head, peer, tunnel, &mut record).await {
-        Ok(next) => next,
-        Err(reject) => {
+pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &RequestHead, peer: &Peer, tunnel: Option<&Tunnel>) -> Next {
+    let mut record = worker.recorder.begin(peer, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make()));
+    let next = match client.unless_reset(head, handle(worker, client, head, peer, tunnel, &mut record)).await {
+        None => Next::After(After::Abort),
+        Some(Ok(next)) => next,
+        Some(Err(reject)) => {
             // What is left of a body, or what was meant for the inside of a tunnel or for another protocol, would be read as the next request.
             let ahead = head.framing() != Framing::None || head.method() == "CONNECT" || inject::may_send_ahead(head);
             let stays = head.keep_alive() && !ahead && !reject.ends_connection() && !worker.drain.draining();
             Next::After(refuse(worker, client, head, reject, stays, &mut record).await)
         }
     };
-    if !matches!(next, Next::After(After::Abort)) {
-        record.completed();
+    if let Next::After(After::Abort) = next {
+        record.broke_off();
     }
+    record.finish();
     next
 }
 
 /// Answers what is no request, and keeps a record of it.
-pub(crate) async fn unreadable(worker: &Worker, client: Client<'_>, head: &RequestHead, peer: SocketAddr, reject: Reject) -> Next {
-    let mut record = worker.observer.begin(Record::start(peer, head, worker.traces.make()));
+pub(crate) async fn unreadable(worker: &Worker, client: Client<'_>, head: &RequestHead, peer: &Peer, reject: Reject) -> Next {
+    let mut record = worker.recorder.begin(peer, head, worker.traces.make());
     let after = refuse(worker, client, head, reject, false, &mut record).await;
-    if after != After::Abort {
-        record.completed();
-    }
+    record.finish();
     Next::After(after)
 }
 
@@ -63,7 +63,7 @@ async fn handle(
     worker: &Rc<Worker>,
     client: Client<'_>,
     head: &RequestHead,
-    peer: SocketAddr,
+    peer: &Peer,
     tunnel: Option<&Tunnel>,
     record: &mut Record,
 ) -> Result<Next, Reject> {
@@ -94,31 +94,29 @@ struct Call<'a> {
     worker: &'a Rc<Worker>,
     client: Client<'a>,
     head: &'a RequestHead,
-    peer: SocketAddr,
+    peer: &'a Peer,
     tls: bool,
 }
 
 impl Call<'_> {
     async fn reverse(&self, reverse: &Reverse<'_>, record: &mut Record) -> Result<After, Reject> {
-        record.aim(Mode::Reverse, String::new(), reverse.path.path());
+        record.aim(Mode::Reverse, "", reverse.path.path());
         record.named(&reverse.connector);
         let token = identify::reverse_token(self.head).map_err(Reject::Unauthorized)?;
-        record.without(&token);
-        let caller = self.caller(&token, false, record).await?;
-        let snapshot = self.worker.snapshot.load_full();
-        let granted = authorize(&snapshot, &caller, Aim::Connector(&reverse.connector), &*self.worker.authorizer).await?;
+        let token = token.lend();
+        record.without(token);
+        let caller = self.caller(token, false, record).await?;
+        let granted = authorize(&self.worker.snapshot.load(), &caller, Aim::Connector(&reverse.connector), &*self.worker.authorizer).await?;
         record.authorized();
         let Granted::Target(permit) = granted else { return Err(Reject::NotATarget) };
         let address = permit.target();
         record.used(permit.connector());
-        record.aim(Mode::Reverse, address.origin().authority(), reverse.path.path());
-        record.without(&token);
         let _entered = self.enter(&permit)?;
         let credential = credential(&permit)?;
         let outgoing = Outgoing {
             prefix: Some(address.prefix()),
             client_host: Some(reverse.base.authority),
-            ..self.outgoing(address.origin(), reverse.path, &token, credential, true)
+            ..self.outgoing(address.origin(), reverse.path, token, credential, true)
         };
         let mapping = Some(Mapping { address, base: reverse.base, scheme: self.scheme(), path: reverse.path.path() });
         self.exchange(outgoing, mapping, &permit.connector().trust, Reach::Target).run(record).await
@@ -126,25 +124,32 @@ impl Call<'_> {
 
     async fn forward(&self, forward: &Forward<'_>, credentials: &ProxyCredentials, mode: Mode, record: &mut Record) -> Result<After, Reject> {
         record.aim(mode, forward.origin.authority(), forward.path.path());
-        record.without(&credentials.token);
-        let caller = self.caller(&credentials.token, true, record).await?;
-        let snapshot = self.worker.snapshot.load_full();
+        let token = credentials.token.lend();
+        record.without(token);
+        let caller = self.caller(token, true, record).await?;
+        let snapshot = self.worker.snapshot.load();
         let aim = Aim::Url { named: &credentials.named, origin: &forward.origin, path: &forward.path };
         let granted = authorize(&snapshot, &caller, aim, &*self.worker.authorizer).await?;
+        if let Granted::Elsewhere(_) = granted {
+            record.note(why_bare(&snapshot, &credentials.named));
+        }
+        // Others may change it meanwhile; an exchange can take hours, and keeps only what it needs.
+        let trust = snapshot.trust().clone();
+        drop(snapshot);
         record.authorized();
         match granted {
             Granted::Target(permit) => {
                 record.used(permit.connector());
                 let _entered = self.enter(&permit)?;
-                let outgoing = self.outgoing(&forward.origin, forward.path, &credentials.token, credential(&permit)?, true);
+                let outgoing = self.outgoing(&forward.origin, forward.path, token, credential(&permit)?, true);
                 self.exchange(outgoing, None, &permit.connector().trust, Reach::Target).run(record).await
             }
             Granted::Elsewhere(_) => {
                 if self.worker.settings.non_target == NonTarget::Deny {
                     return Err(Reject::NotATarget);
                 }
-                let outgoing = self.outgoing(&forward.origin, forward.path, &credentials.token, None, false);
-                self.exchange(outgoing, None, snapshot.trust(), Reach::Elsewhere).run(record).await
+                let outgoing = self.outgoing(&forward.origin, forward.path, token, None, false);
+                self.exchange(outgoing, None, &trust, Reach::Elsewhere).run(record).await
             }
         }
     }
@@ -159,9 +164,8 @@ impl Call<'_> {
             return Err(Reject::ConnectDisabled);
         }
         let credentials = identify::proxy_credentials(self.head).map_err(Reject::ProxyUnauthorized)?;
-        let caller = self.caller(&credentials.token, true, record).await?;
-        let snapshot = worker.snapshot.load_full();
-        let aimed = authorize_connect(&snapshot, &caller, &credentials.named, &origin, &*worker.authorizer).await?;
+        let caller = self.caller(credentials.token.lend(), true, record).await?;
+        let aimed = authorize_connect(&worker.snapshot.load(), &caller, &credentials.named, &origin, &*worker.authorizer).await?;
         record.authorized();
         if aimed == Aimed::Elsewhere && worker.settings.non_target == NonTarget::Deny {
             return Err(Reject::NotATarget);
@@ -175,13 +179,14 @@ impl Call<'_> {
     }
 
     /// Whose token it is; `proxy` says which challenge a refusal gets.
-    async fn caller(&self, token: &SecretValue, proxy: bool, record: &mut Record) -> Result<Arc<Caller>, Reject> {
+    async fn caller(&self, token: SecretRef<'_>, proxy: bool, record: &mut Record) -> Result<Arc<Caller>, Reject> {
         match self.worker.identities.caller(token, &self.worker.settings).await {
             Ok(caller) => {
                 record.called_by(&caller);
                 Ok(caller)
             }
             Err(Unauthenticated::Refused(why)) => Err(Reject::TokenRefused { proxy, why }),
+            Err(Unauthenticated::Expired) => Err(Reject::TokenExpired { proxy }),
             Err(Unauthenticated::Unavailable(why)) => Err(Reject::AuthenticationUnavailable(why)),
         }
     }
@@ -196,11 +201,10 @@ impl Call<'_> {
         &'o self,
         origin: &'o Origin,
         path: RequestPath<'o>,
-        token: &'o SecretValue,
+        token: SecretRef<'o>,
         credential: Option<&'o Credential>,
         at_target: bool,
     ) -> Outgoing<'o> {
-        let client = self.peer.ip().to_canonical();
         Outgoing {
             head: self.head,
             origin,
@@ -209,7 +213,7 @@ impl Call<'_> {
             at_target,
             credential,
             token,
-            client,
+            client: &self.peer.forwarded_for,
             client_host: None,
             client_scheme: self.scheme(),
             upgrade: inject::upgrade(self.head),
@@ -228,6 +232,15 @@ impl Call<'_> {
 
 fn credential(permit: &Permit) -> Result<Option<&Credential>, Reject> {
     connectors_credentials::credential(permit).map_err(|unready| Reject::NotReady(permit.connector().name.clone(), unready.clone()))
+}
+
+/// Why a request passes without a credential. Only for the operator: a caller may have rights on no more than one of the names.
+fn why_bare(snapshot: &Snapshot, named: &[ConnectorRef]) -> String {
+    let list = |names: Vec<&ConnectorRef>| names.into_iter().map(ConnectorRef::as_str).collect::<Vec<_>>().join(", ");
+    let (known, unknown): (Vec<_>, Vec<_>) = named.iter().partition(|name| snapshot.connector(name).is_some());
+    let uncovered = (!known.is_empty()).then(|| format!("the URL is under no address of {}", list(known)));
+    let missing = (!unknown.is_empty()).then(|| format!("there is no Connector {}", list(unknown)));
+    format!("no credential was added: {}", [uncovered, missing].into_iter().flatten().collect::<Vec<_>>().join(", and "))
 }
 
 /// Answers in the tool's place.

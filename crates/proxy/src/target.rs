@@ -4,6 +4,7 @@
 
 use connectors_core::{ConnectorRef, Host, HostError, Origin, PathError, RequestPath, Scheme};
 use connectors_http1::{Field, RequestHead, TargetForm};
+use memchr::memchr;
 
 use crate::settings::Settings;
 
@@ -91,7 +92,7 @@ pub(crate) fn parse_inside<'h>(head: &'h RequestHead, authority: &Origin) -> Res
         TargetForm::Origin => {
             let path = RequestPath::parse(head.target()).map_err(TargetError::Path)?;
             // HTTP/1.0 may leave Host out; the CONNECT named the host.
-            let origin = match host(head)? {
+            let origin = match host(host_field(head)?)? {
                 Some((host, port)) => Origin::new(Scheme::Https, host, port),
                 None => authority.clone(),
             };
@@ -129,8 +130,8 @@ fn absolute(target: &str) -> Result<Forward<'_>, TargetError> {
 }
 
 fn reverse<'h>(head: &'h RequestHead, settings: &Settings) -> Result<Reverse<'h>, TargetError> {
-    let authority = head.get(Field::Host).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or("");
-    let by_host = match host(head)? {
+    let authority = host_field(head)?;
+    let by_host = match host(authority)? {
         Some((Host::Name(name), _)) => in_host(&name, settings),
         _ => None,
     };
@@ -144,14 +145,16 @@ fn reverse<'h>(head: &'h RequestHead, settings: &Settings) -> Result<Reverse<'h>
     }
 }
 
-fn host(head: &RequestHead) -> Result<Option<(Host, Option<u16>)>, TargetError> {
-    match head.get(Field::Host) {
-        // RFC 9112 §3.2: an empty Host says that the target has no authority.
-        None | Some(b"") => Ok(None),
-        Some(value) => {
-            let text = std::str::from_utf8(value).map_err(|_| TargetError::Host(HostError::Invalid))?;
-            Host::parse_with_port(text).map(Some).map_err(TargetError::Host)
-        }
+/// Empty if there is none, as HTTP/1.0 allows.
+fn host_field(head: &RequestHead) -> Result<&str, TargetError> {
+    std::str::from_utf8(head.get(Field::Host).unwrap_or_default()).map_err(|_| TargetError::Host(HostError::Invalid))
+}
+
+/// RFC 9112 §3.2: an empty Host says that the target has no authority.
+fn host(field: &str) -> Result<Option<(Host, Option<u16>)>, TargetError> {
+    match field {
+        "" => Ok(None),
+        field => Host::parse_with_port(field).map(Some).map_err(TargetError::Host),
     }
 }
 
@@ -164,8 +167,8 @@ fn in_host(host: &str, settings: &Settings) -> Option<ConnectorRef> {
         None if settings.localhost_names => rest.strip_suffix(".localhost")?,
         None => return None,
     };
-    let (name, namespace) = labels.split_once('.')?;
-    ConnectorRef::new(namespace, name).ok()
+    let dot = memchr(b'.', labels.as_bytes())?;
+    ConnectorRef::new(&labels[dot + 1..], &labels[..dot]).ok()
 }
 
 /// `/namespaces/<ns>/connectors/<name>[/…]`: the Connector, the path below, and the prefix.

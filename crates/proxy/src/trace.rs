@@ -1,10 +1,7 @@
 //! Trace ids, W3C Trace Context.
 
 use std::cell::Cell;
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-
-use serde::{Serialize, Serializer};
 
 /// 16 bytes, not all zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,47 +18,51 @@ impl TraceId {
         }
         u128::from_str_radix(trace, 16).ok().filter(|id| *id != 0).map(Self)
     }
-}
 
-impl fmt::Display for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+    /// The id, as it is written in hex digits.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
     }
 }
 
-impl Serialize for TraceId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// Makes ids for requests that bring none. They need to be different, not secret.
+/// Makes ids for requests that bring none. They need to be different, not secret: two SplitMix64 sequences (Steele, Lea and Flood 2014), each from
+/// a seed that the process made at random.
 pub(crate) struct TraceIds {
-    keys: RandomState,
-    next: Cell<u64>,
+    states: Cell<[u64; 2]>,
 }
 
 impl TraceIds {
     pub(crate) fn new() -> Self {
-        Self { keys: RandomState::new(), next: Cell::new(1) }
+        // The standard library's hasher is the process's source of random numbers here.
+        let keys = RandomState::new();
+        Self { states: Cell::new([keys.hash_one(0_u8), keys.hash_one(1_u8)]) }
     }
 
     pub(crate) fn make(&self) -> TraceId {
-        let count = self.next.get();
-        self.next.set(count.wrapping_add(1));
-        let half = |salt: u8| u128::from(self.keys.hash_one((count, salt)));
-        TraceId((half(0) << 64 | half(1)) | 1)
+        let states = self.states.get().map(|state| state.wrapping_add(0x9e37_79b9_7f4a_7c15));
+        self.states.set(states);
+        let [high, low] = states.map(mix).map(u128::from);
+        TraceId((high << 64 | low) | 1)
     }
+}
+
+/// One to one, so a sequence comes back to no value before it has been through all.
+fn mix(state: u64) -> u64 {
+    let state = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let state = (state ^ state >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ state >> 31
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn reads_what_the_standard_shows_and_nothing_else() {
         let id = TraceId::from_traceparent(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
-        assert_eq!(id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(id.to_bytes(), 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes());
         for text in [
             "",
             "00",
@@ -77,6 +78,8 @@ mod tests {
     #[test]
     fn made_ids_differ() {
         let ids = TraceIds::new();
-        assert_ne!(ids.make(), ids.make());
+        let made: HashSet<_> = (0..1000).map(|_| ids.make().to_bytes()).collect();
+        assert_eq!(made.len(), 1000);
+        assert_ne!(ids.make(), TraceIds::new().make());
     }
 }

@@ -21,6 +21,8 @@ use crate::wire::Wire;
 pub(crate) enum Failure {
     /// The connection was of no use, and nothing of the request was lost with it.
     Stale,
+    /// The tool is leaving that connection, and has done nothing with the request.
+    Leaving,
     /// An answer of ours is due. Boxed, since it is large and rare.
     Reject(Box<Reject>),
 }
@@ -121,13 +123,16 @@ async fn read(wire: &Wire, repeatable: bool, limits: &HeadLimits, head: &mut Res
 
 /// What a broken stream means. `unused`: nothing of the request's body is used up.
 fn failure(error: h2::Error, place: &Place, repeatable: bool, unused: bool) -> Failure {
-    // RFC 9113 §8.7: the tool has done nothing with the request.
+    // The tool has done nothing with the request (RFC 9113 §8.7): it says so of this one, or that it goes after an earlier one. Those before that one get no such
+    // error, but that of the connection when it ends.
     let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    let leaving = error.is_go_away() && error.is_remote();
     if !error.is_reset() {
         place.give_up();
     }
-    if unused && (refused || repeatable && !error.is_reset()) {
-        return Failure::Stale;
+    match unused {
+        true if leaving => Failure::Leaving,
+        true if refused || repeatable && !error.is_reset() => Failure::Stale,
+        _ => Reject::NoAnswer(io::Error::other(error)).into(),
     }
-    Reject::NoAnswer(io::Error::other(error)).into()
 }

@@ -9,8 +9,9 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
+use crate::scratch;
 use bytes::{Buf, Bytes, BytesMut};
-use connectors_net::Stream;
+use connectors_net::{Pipe, Pipes, SpliceError, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWrite};
 
 /// What one read asks for. Enough for nearly every head; bodies ask for more.
@@ -49,13 +50,12 @@ impl Wire {
     /// Whether the peer has closed its side, where nothing of it is expected. Registers for being woken when it does. Reads at most one buffer ahead: a
     /// peer that has sent more than that is there.
     pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut input = self.input.borrow_mut();
+        let input = self.input.borrow();
         if !input.is_empty() {
             return Poll::Pending;
         }
-        input.reserve(READ_SIZE);
-        let mut stream = self.stream.borrow_mut();
-        match pin!(stream.read_buf(&mut *input)).poll(cx) {
+        drop(input);
+        match self.poll_fill(cx) {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
             Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
         }
@@ -82,8 +82,27 @@ impl Wire {
     pub(crate) fn release_buffer(&self) {
         let mut input = self.input.borrow_mut();
         if input.is_empty() {
-            *input = BytesMut::new();
+            scratch::put_input(std::mem::take(&mut *input));
         }
+    }
+
+    /// A pipe to `to`, if the next bytes can go there without being read: nothing was read ahead, and no TLS is on either side.
+    pub(crate) fn pipe_to(&self, to: &Self, pipes: &RefCell<Pipes>) -> Option<Pipe> {
+        let plain = !self.stream.borrow().is_tls() && !to.stream.borrow().is_tls();
+        if plain && self.input.borrow().is_empty() { pipes.borrow_mut().take() } else { None }
+    }
+
+    /// Moves some bytes to `to` through `pipe`, no more than `limit`. `0` is the end.
+    pub(crate) async fn splice_to(&self, to: &Self, pipe: &mut Pipe, limit: u64) -> Result<usize, SpliceError> {
+        let moved = poll_fn(|cx| pipe.poll_move(cx, &mut self.stream.borrow_mut(), &mut to.stream.borrow_mut(), limit)).await?;
+        self.moved.set(self.moved.get() + 1);
+        to.moved.set(to.moved.get() + 1);
+        Ok(moved)
+    }
+
+    /// Reads more input, if there is any; else registers for being woken.
+    pub(crate) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, READ_SIZE)
     }
 
     /// Waits for more input. `0` is the end.
@@ -97,16 +116,20 @@ impl Wire {
     }
 
     async fn read(&self, size: usize) -> io::Result<usize> {
-        let count = poll_fn(|cx| {
-            let mut input = self.input.borrow_mut();
-            input.reserve(size);
-            let mut stream = self.stream.borrow_mut();
-            // Holds no state between polls, so it can be made anew for each.
-            pin!(stream.read_buf(&mut *input)).poll(cx)
-        })
-        .await?;
+        poll_fn(|cx| self.poll_read(cx, size)).await
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, size: usize) -> Poll<io::Result<usize>> {
+        let mut input = self.input.borrow_mut();
+        if input.capacity() == 0 {
+            *input = scratch::take_input();
+        }
+        input.reserve(size);
+        let mut stream = self.stream.borrow_mut();
+        // Holds no state between polls, so it can be made anew for each.
+        let count = ready!(pin!(stream.read_buf(&mut *input)).poll(cx))?;
         self.moved.set(self.moved.get() + 1);
-        Ok(count)
+        Poll::Ready(Ok(count))
     }
 
     /// Writes all of `bytes`.

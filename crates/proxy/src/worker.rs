@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use connectors_core::{Authenticator, Authorizer, Snapshot};
-use connectors_net::{Authority, Dialer, Drain, Pool};
+use connectors_net::{Authority, Dialer, Drain, Pipes, Pool};
 
 use crate::http2::client::Connections;
 use crate::identify::{Identities, SharedIdentities};
-use crate::observe::Observer;
+use crate::observe::{Observer, Recorder};
 use crate::settings::Settings;
 use crate::trace::TraceIds;
 use crate::wire::Wire;
@@ -44,13 +44,16 @@ pub(crate) struct Worker {
     pub(crate) identities: SharedIdentities,
     pub(crate) pool: RefCell<Pool<Wire>>,
     pub(crate) http2: Connections,
+    pub(crate) pipes: RefCell<Pipes>,
     pub(crate) traces: TraceIds,
+    pub(crate) recorder: Recorder,
 }
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let identities = Rc::new(Identities::new(shared.authenticator.clone()));
-        Self { shared, identities, pool: RefCell::default(), http2: Connections::default(), traces: TraceIds::new() }
+        let recorder = shared.observer.recorder();
+        Self { shared, identities, pool: RefCell::default(), http2: Connections::default(), pipes: RefCell::default(), traces: TraceIds::new(), recorder }
     }
 }
 

@@ -98,6 +98,27 @@ fn forward_elsewhere_goes_without_a_credential() {
     assert!(tool.seen().is_empty());
 }
 
+/// To the caller it looks like any answer of the tool, so the operator needs to see why no credential was added.
+#[test]
+fn the_record_of_a_request_elsewhere_says_why_it_went_bare() {
+    let other = Tool::echo();
+    let proxy = Proxy::build()
+        .basic("team/git", "http://git.example/group", "bot", "canary-password")
+        .allow("builder", "team/git")
+        .allow("builder", "team/gti")
+        .allow_address("127.0.0.1/32")
+        .start();
+    for (names, why) in [
+        ("team/git", "no credential was added: the URL is under no address of team/git"),
+        ("team/gti", "no credential was added: there is no Connector team/gti"),
+        ("team/git,team/gti,team/x", "no credential was added: the URL is under no address of team/git, and there is no Connector team/gti, team/x"),
+    ] {
+        let credentials = proxy_authorization(names, "builder");
+        assert_eq!(proxy.client().send(format!("GET {}/ HTTP/1.1\r\nHost: x\r\nProxy-Authorization: {credentials}\r\n\r\n", other.url())).status, 200);
+        connectors_testkit::wait_for("the record", || proxy.records().contains(&format!(r#""detail":"{why}""#)));
+    }
+}
+
 #[test]
 fn a_connector_without_a_secret_forwards_bare() {
     let tool = Tool::echo();

@@ -1,5 +1,8 @@
 //! How proxies like this one broke before; the numbers are those of docs/threat-model.md. More of them stand beside the code they are about.
 
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
+
 use connectors_testkit::{Client, Proxy, TestCa, Tool, assert_absent, client_stream, proxy_authorization, token, wait_for};
 
 const BOT: &str = "Basic Ym90OmNhbmFyeS1wYXNzd29yZA=="; // bot:canary-password
@@ -276,6 +279,44 @@ fn p07_an_interim_answer_with_a_body_is_refused_and_so_are_endless_ones() {
         }
         assert_eq!((last.status, last.reason()), (502, "UpstreamInvalid"));
     }
+}
+
+#[test]
+fn p08_what_follows_an_extended_connect_waits_until_the_tool_has_switched() {
+    let (send, received) = std::sync::mpsc::channel();
+    let send = std::sync::Mutex::new(send);
+    let tool = Tool::raw(move |stream| {
+        let mut input = Vec::new();
+        while !input.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            input.extend_from_slice(&byte);
+        }
+        stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        send.lock().unwrap().send(String::from_utf8(rest).unwrap()).unwrap();
+    });
+    let proxy = Proxy::build().basic("team/git", &tool.url(), "bot", "canary-password").allow("builder", "team/git").start();
+    let authorization = format!("Bearer {}", token("builder"));
+    let fields = [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":authority", "c-git.team.svc"),
+        (":path", "/"),
+        ("authorization", &authorization),
+    ];
+    // Literals without indexing (RFC 7541 §6.2.2); a length below 127 is one byte.
+    let literal = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let head: Vec<u8> = fields.iter().flat_map(|(name, value)| [vec![0], literal(name), literal(value)].concat()).collect();
+    let frame =
+        |kind: u8, flags: u8, stream: u8, payload: &[u8]| [&[0, 0, u8::try_from(payload.len()).unwrap(), kind, flags, 0, 0, 0, stream], payload].concat();
+    let (data, headers, settings) = (0, 1, 4);
+    let smuggled = frame(data, 0, 1, b"GET /smuggled HTTP/1.1\r\nHost: tool\r\n\r\n");
+    let mut stream = proxy.client().into_stream();
+    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(settings, 0, 0, b"")[..], &frame(headers, 4, 1, &head), &smuggled].concat()).unwrap();
+    assert_eq!(received.recv_timeout(Duration::from_secs(10)).unwrap(), "");
 }
 
 #[test]

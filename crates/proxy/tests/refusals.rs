@@ -72,7 +72,8 @@ fn without_rights_an_unknown_connector_looks_like_a_forbidden_one() {
     let mut get = |name: &str, caller: &str| client.send(format!("GET / HTTP/1.1\r\nHost: c-{name}.team.svc\r\n{}\r\n\r\n", bearer(caller)));
     let (there, not_there) = (get("git", "builder"), get("non", "builder"));
     is_status(&there, 403, "Forbidden");
-    assert_eq!((&there.head, there.text().replace("team/git", "team/non")), (&not_there.head, not_there.text()));
+    assert!(there.text().contains("get on connectors.connectors.alauda.io named git in namespace team"), "{}", there.text());
+    assert_eq!((&there.head, there.text().replace("git", "non")), (&not_there.head, not_there.text()));
     is_status(&get("non", "owner"), 404, "ConnectorNotFound");
     assert!(tool.seen().is_empty());
 }
@@ -220,6 +221,7 @@ fn p18_addresses_inside_are_not_reached_by_requests_that_no_connector_covers() {
     ] {
         let answer = proxy.client().send(format!("GET {url}/ HTTP/1.1\r\nHost: x\r\nProxy-Authorization: {credentials}\r\n\r\n"));
         is_status(&answer, 403, "AddressDenied");
+        assert!(answer.text().contains("the URL is under no address of the Connectors named"), "{}", answer.text());
     }
     assert_eq!(inside.connections(), 0);
 }

@@ -138,6 +138,11 @@ impl Directory {
         Report::new(state.findings().cloned().collect(), state.status.files, state.status.objects)
     }
 
+    /// The first error of each file and folder whose latest content is not in force, so that nobody can say that something isn't there.
+    pub fn broken(&self) -> Vec<Finding> {
+        self.shared.state().folder.broken_parts().cloned().collect()
+    }
+
     /// Counters.
     pub fn status(&self) -> Status {
         self.shared.state().status
@@ -240,7 +245,7 @@ impl State {
 
 fn log(finding: &Finding) {
     let Finding { file, at, severity, object, field, message } = finding;
-    let (file, line, object) = (file.display(), at.map(|at| at.line), object.as_deref());
+    let (file, line, object, field) = (file.display(), at.map(|at| at.line), object.as_deref(), Some(field.as_str()).filter(|field| !field.is_empty()));
     match severity {
         Severity::Error => tracing::error!(%file, line, object, field, "{message}"),
         Severity::Warning => tracing::warn!(%file, line, object, field, "{message}"),

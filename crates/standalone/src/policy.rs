@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use connectors_core::{Answer, Authenticator, Authorizer, Caller, ConnectorRef, Flags, Identity, Pod, SecretValue, ServiceAccount, Unauthenticated, Undecided};
 
 use crate::rbac::{Attributes, Rbac};
-use crate::token::{Holder, LOCAL_OWNER, SigningKey};
+use crate::token::{Holder, LOCAL_OWNER, SigningKey, TokenError};
 
 const GROUP: &str = "connectors.alauda.io";
 const CONNECTORS: &str = "connectors";
@@ -26,7 +26,7 @@ impl Policy {
     }
 
     fn identify(&self, token: &SecretValue, now: SystemTime) -> Result<Identity, Unauthenticated> {
-        let verified = self.key.verify(token, &self.audiences, now).map_err(|error| Unauthenticated::Refused(error.as_str()))?;
+        let verified = self.key.verify(token, &self.audiences, now).map_err(refusal)?;
         let caller = match verified.holder {
             Holder::ServiceAccount { account, pod, .. } => Caller {
                 username: account.username().into(),
@@ -62,6 +62,14 @@ impl Policy {
                 let subresource = format!("proxy/v1/pod/{}/{}", pod.namespace, pod.name);
                 rbac.allows(caller, &Attributes { subresource: &subresource, ..proxy })
             })
+    }
+}
+
+/// `verify` looks at a token's times only once its signature is known to be right.
+fn refusal(error: TokenError) -> Unauthenticated {
+    match error {
+        TokenError::Expired => Unauthenticated::Expired,
+        other => Unauthenticated::Refused(other.as_str()),
     }
 }
 

@@ -143,7 +143,7 @@ pub struct Lock {
 
 impl State {
     /// Opens the folder, making it (mode 0700, with a `.gitignore`) if it isn't there. Its parent must be there. It may be a link; what
-    /// counts is the folder that it leads to.
+    /// counts is the folder that it leads to. A relative path is resolved here, so that what is named after it holds in any working directory.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let folder = folder.into();
         match DirBuilder::new().mode(0o700).create(&folder) {
@@ -165,12 +165,16 @@ impl State {
             return Err(OpenError::OpenToOthers(folder, metadata.mode() & 0o7777));
         }
         match file::create(&folder.join(GIT_IGNORE), b"*\n", 0o644) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(OpenError::Create(folder, error)),
-            _ => Ok(Self { folder }),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(OpenError::Create(folder, error)),
+            _ => {}
+        }
+        match std::path::absolute(&folder) {
+            Ok(folder) => Ok(Self { folder }),
+            Err(error) => Err(OpenError::Read(folder, error)),
         }
     }
 
-    /// The folder.
+    /// The folder, as an absolute path.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -16,7 +16,7 @@ use crate::directory::Shared;
 /// How long it must be quiet before a scan: writing a file takes several steps, each of which is told.
 const QUIET: Duration = Duration::from_millis(50);
 /// How long a scan waits for quiet at most. With the scan itself this leaves a change in force well within a second.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_millis(100);
 /// Between scans that nothing asked for, in case a notification was lost.
 const SAFETY: Duration = Duration::from_secs(10);
 /// Between scans when there are no notifications.

@@ -235,6 +235,70 @@ fn the_slips_of_the_guides() {
 }
 
 #[test]
+fn rules_that_grant_nothing_by_a_slip() {
+    let role = |rule: &str| format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: r, namespace: team}}\nrules:\n- {rule}\n");
+    let check = |rule: &str, expect: &[&str]| {
+        let expect: Vec<String> = expect.iter().map(|text| format!("a.yaml:5:{}", text.replacen(": ", ": warning: Role team/r: rules[0].", 1))).collect();
+        assert_eq!(findings(&[("a.yaml", &role(rule))]), expect, "{rule}");
+    };
+    check(
+        "{apiGroups: [connectors.alauda.io], resources: [connector, Connectors, connectors/prox, connectors/*], verbs: [get]}",
+        &[
+            "51: resources[0]: connectors.alauda.io has no \"connector\", so this grants nothing; did you mean \"connectors\"?",
+            "62: resources[1]: connectors.alauda.io has no \"Connectors\", so this grants nothing; did you mean \"connectors\"?",
+            "74: resources[2]: connectors have no subresource \"prox\", so this grants nothing; did you mean \"proxy\"?",
+            "91: resources[3]: grants nothing: name each subresource (proxy, apis, status, finalizers), or everything with \"*\"",
+        ],
+    );
+    check(
+        "{apiGroups: [connectors.alauda.io], resources: [connectors], verbs: [read, GET]}",
+        &[
+            "72: verbs[0]: \"read\" is no verb that is asked for here, so it grants nothing; to use a Connector takes \"get\"",
+            "78: verbs[1]: \"GET\" is no verb that is asked for here, so it grants nothing; did you mean \"get\"?",
+        ],
+    );
+    let group = "so this grants nothing; did you mean \"connectors.alauda.io\"?";
+    check(
+        "{apiGroups: [connector.alauda.io, connectors.alauda.io/v1alpha1, connectors.cpaas.io, ''], resources: [connectors], verbs: [get]}",
+        &[
+            &format!("16: apiGroups[0]: \"connector.alauda.io\" is no API group here, {group}"),
+            &format!("37: apiGroups[1]: \"connectors.alauda.io/v1alpha1\" is no API group here, {group}"),
+            &format!("68: apiGroups[2]: \"connectors.cpaas.io\" is no API group here, {group}"),
+            &format!("89: apiGroups[3]: the core API group has no such resources, {group}"),
+        ],
+    );
+    // What may be meant for others, or is as it should be.
+    for rule in [
+        "{apiGroups: ['', apps], resources: [pods, deployments], verbs: [get, use]}",
+        "{apiGroups: [kafka.example], resources: [connectors], verbs: [read]}",
+        "{apiGroups: [connectors.alauda.io, apps], resources: [connectors, deployments], verbs: [get, impersonate]}",
+        "{apiGroups: ['*'], resources: ['*'], verbs: ['*']}",
+        "{apiGroups: [connectors.alauda.io], resources: [connectors, connectors/proxy, connectors/proxy/v1/pod/a/b, '*/proxy', connectorclasses/status], verbs: ['*']}",
+    ] {
+        check(rule, &[]);
+    }
+}
+
+#[test]
+fn annotations_that_nobody_reads() {
+    let annotated = |kind: &str, name: &str| {
+        format!("apiVersion: v1\nkind: {kind}\nmetadata:\n  name: x\n  annotations:\n    standalone.connectors.alauda.io/{name}: v\n    other: x\n")
+    };
+    one(
+        &annotated("Secret", "datafrom"),
+        &[
+            "a.yaml:6:47: warning: Secret default/x: metadata.annotations[\"standalone.connectors.alauda.io/datafrom\"]: is not known, so it has no effect; did you mean \"standalone.connectors.alauda.io/data-from\"?",
+        ],
+    );
+    one(
+        &annotated("ServiceAccount", "data-from"),
+        &[
+            "a.yaml:6:48: warning: ServiceAccount default/x: metadata.annotations[\"standalone.connectors.alauda.io/data-from\"]: has no effect here: only a Secret can take values from files",
+        ],
+    );
+}
+
+#[test]
 fn rego_is_refused_by_field() {
     let class = CLASS.replace("secretType: connectors.cpaas.io/bearer-token", "secretType: Opaque, params: [{name: token}], generator: {rego: 'package x'}");
     assert_eq!(
@@ -283,7 +347,7 @@ kind: Role
 metadata: {name: a/b}
 rules:
 - verbs: [get]
-- resources: [connectors]
+- resources: [pods]
   apiGroups: ['']
 - verbs: [get]
   nonResourceURLs: [/healthz]
@@ -611,8 +675,8 @@ fn p30_files_that_others_can_read_are_warned_of() {
     assert_eq!(
         findings_in(dir.path()),
         [
-            "secret.yaml: warning: holds a Secret's values, and its mode 0640 lets others read it: chmod 600 secret.yaml",
-            "v/token: warning: holds a Secret's values, and its mode 0604 lets others read it: chmod 600 v/token",
+            "secret.yaml: warning: holds a Secret's values, and its mode 0640 lets others read it: run chmod 600 on it",
+            "v/token: warning: holds a Secret's values, and its mode 0604 lets others read it: run chmod 600 on it",
         ],
     );
 }

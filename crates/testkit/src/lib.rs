@@ -11,6 +11,7 @@
 
 mod canary;
 mod client;
+pub mod http2;
 mod proxy;
 mod tls;
 mod tool;
@@ -18,6 +19,7 @@ mod wire;
 
 pub use canary::{Captured, assert_absent};
 pub use client::{Answer, Client};
+pub use http2::{Http2Client, Http2Tool};
 pub use proxy::{Builder, Proxy, proxy_authorization, token};
 pub use tls::{TestCa, client_stream};
 pub use tool::{Seen, Tool};

@@ -50,13 +50,17 @@ impl TestCa {
 
 /// A TLS client over `stream` that trusts only the certificates in `pem`.
 pub fn client_stream<S: Wire>(stream: S, name: &str, pem: &str) -> StreamOwned<ClientConnection, S> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    StreamOwned::new(ClientConnection::new(Arc::new(client_config(pem)), name).unwrap(), stream)
+}
+
+/// A client that trusts only the certificates in `pem`, and names no protocol.
+pub(crate) fn client_config(pem: &str) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_root_certificates(roots).with_no_client_auth();
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream)
+    config.with_root_certificates(roots).with_no_client_auth()
 }

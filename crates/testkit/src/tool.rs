@@ -88,6 +88,19 @@ impl Tool {
         Self::start(tls.map(|(ca, name)| ca.server(name)), move |stream, _, _| serve(stream))
     }
 
+    /// Leaves each connection to `serve`, over TLS that has agreed on `h2`, once the preface has been read.
+    pub fn http2_frames(ca: &TestCa, name: &str, serve: impl Fn(&mut dyn Wire) + Send + Sync + 'static) -> Self {
+        let mut config = (*ca.server(name)).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self::start(Some(Arc::new(config)), move |stream, _, _| {
+            let mut preface = [0; 24];
+            if stream.read_exact(&mut preface).is_ok() {
+                assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+                serve(stream);
+            }
+        })
+    }
+
     fn start(tls: Option<Arc<ServerConfig>>, serve: impl Fn(&mut dyn Wire, &State, usize) + Send + Sync + 'static) -> Self {
         Self::accept(if tls.is_some() { "https" } else { "http" }, move |mut stream, state, connection| {
             match &tls {

@@ -24,9 +24,10 @@ fn p21_a_revoked_permission_stops_the_next_fetch() {
         world.folder.remove("grant.yaml");
         let refused = wait_at_most(IN_FORCE, || Some(client.run_in("work", "git", ["fetch"])).filter(|ran| !ran.status.success()));
         let refused = refused.unwrap_or_else(|| panic!("{mode:?}: fetches without permission"));
-        refused.says("Recv header: HTTP/1.1 403 ").says("Recv header: X-Connectors-Error: Forbidden");
+        // By CONNECT itself or inside of it, as it comes.
+        refused.says(" 403").says(": Forbidden");
         let pushed = |seen: &SeenRequest| seen.uri.contains("git-receive-pack");
-        client.run_in("work", "git", ["push", "origin", "HEAD:other"]).fails().says("Recv header: HTTP/1.1 403 ");
+        client.run_in("work", "git", ["push", "origin", "HEAD:other"]).fails().says(" 403");
         assert_eq!(world.tool.seen().into_iter().find(pushed), None, "{mode:?}");
 
         let theirs = commit_at_server(&repository);
@@ -54,7 +55,11 @@ fn a_rotated_secret_is_used_by_the_next_fetch() {
         let theirs = commit_at_server(&repository);
         change_password(&repository, &new);
         // The tool's own refusal comes through.
-        client.run_in("work", "git", ["fetch"]).fails().says("Recv header: HTTP/1.1 401 ").says("Recv header: WWW-Authenticate: Basic realm=\"private\"");
+        client
+            .run_in("work", "git", ["fetch"])
+            .fails()
+            .says(&mode.received_status(401))
+            .says(&mode.received_field("WWW-Authenticate", "Basic realm=\"private\""));
         world.folder.replace(&world.password, &new);
         let fetched = wait_at_most(IN_FORCE, || client.run_in("work", "git", ["fetch"]).status.success().then_some(()));
         assert_eq!(fetched, Some(()), "{mode:?}: the new password isn't used");

@@ -16,6 +16,20 @@ pub(crate) enum Mode {
     Intercepted,
 }
 
+impl Mode {
+    /// What git's trace shows of an answer's status line. Inside an interception git speaks HTTP/2.
+    pub(crate) fn received_status(self, status: u16) -> String {
+        let version = if matches!(self, Self::Intercepted) { "2" } else { "1.1" };
+        format!("Recv header: HTTP/{version} {status}")
+    }
+
+    /// What git's trace shows of an answer's field. HTTP/2 has names in lower case only (RFC 9113 §8.2.1).
+    pub(crate) fn received_field(self, name: &str, value: &str) -> String {
+        let name = if matches!(self, Self::Intercepted) { name.to_ascii_lowercase() } else { name.to_owned() };
+        format!("Recv header: {name}: {value}")
+    }
+}
+
 /// All of them.
 pub(crate) const MODES: [Mode; 4] = [Mode::ReverseByHost, Mode::ReverseByPath, Mode::Forward, Mode::Intercepted];
 

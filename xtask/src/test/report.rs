@@ -32,6 +32,12 @@ impl Outcome {
         Self { name: name.to_owned(), left_out: 1, remark: Some(why), ..Self::default() }
     }
 
+    /// With something to say beside the numbers.
+    pub(super) fn remarked(mut self, remark: String) -> Self {
+        self.remark = Some(remark);
+        self
+    }
+
     /// One failure more than the tests have counted.
     pub(super) fn add_failure(&mut self, why: String) {
         self.failed += 1;

@@ -19,11 +19,16 @@ const EDGES: &[(&str, &[&str])] = &[
     ("connectors-cli", &["core", "http1", "credentials", "crd", "net", "proxy", "standalone"]),
     (TESTKIT, &["core", "http1", "credentials", "net", "proxy", "standalone"]),
     ("connectors-e2e", &[]),
+    (FUZZ, &["core", "http1", "proxy"]),
     ("xtask", &[]),
 ];
 
 /// For tests only: any crate may have it as a dev-dependency, none as another.
 const TESTKIT: &str = "connectors-testkit";
+
+/// The fuzzer: alone in seeing what the feature [`FUZZING`] of another crate opens.
+const FUZZ: &str = "connectors-fuzz";
+const FUZZING: &str = "fuzzing";
 
 /// What may not be in a crate's whole tree of dependencies, and why.
 const ABSENT: &[(&str, &[&str], &str)] = &[
@@ -48,6 +53,12 @@ pub(super) fn check(metadata: &Value, sources: &[Source], root: &Path) -> Vec<Pr
         };
         for dependency in &package.dependencies {
             let own = graph.members.iter().any(|member| member.name == dependency.name);
+            if dependency.features.contains(&FUZZING) && package.name != FUZZ {
+                complain(
+                    dependency.name,
+                    format!("{} opens {} for the fuzzer: use what is public without the feature {FUZZING}", package.name, dependency.name),
+                );
+            }
             let name = dependency.name.trim_start_matches("connectors-");
             let for_tests = dependency.dev && dependency.name == TESTKIT;
             if dependency.name == TESTKIT && !dependency.dev {
@@ -100,6 +111,7 @@ struct Package<'a> {
 struct Dependency<'a> {
     name: &'a str,
     dev: bool,
+    features: Vec<&'a str>,
 }
 
 impl<'a> Graph<'a> {
@@ -110,8 +122,11 @@ impl<'a> Graph<'a> {
             let (id, name) = (text(&package["id"]), text(&package["name"]));
             graph.names.insert(id, name);
             if members.contains(id) {
-                let dependencies =
-                    list(&package["dependencies"]).map(|dependency| Dependency { name: text(&dependency["name"]), dev: dependency["kind"] == "dev" });
+                let dependencies = list(&package["dependencies"]).map(|dependency| Dependency {
+                    name: text(&dependency["name"]),
+                    dev: dependency["kind"] == "dev",
+                    features: list(&dependency["features"]).map(text).collect(),
+                });
                 let roots = list(&package["targets"]).map(|target| text(&target["src_path"])).collect();
                 graph.members.push(Package { id, name, manifest: text(&package["manifest_path"]), dependencies: dependencies.collect(), roots });
             }
@@ -202,6 +217,21 @@ mod tests {
     #[test]
     fn the_testkit_is_for_tests() {
         check_all(&[("connectors-cli", &["connectors-testkit"])], &["make it a dev-dependency"]);
+    }
+
+    #[test]
+    fn only_the_fuzzer_sees_what_is_private() {
+        let opened = |user: &str| {
+            let mut metadata = workspace(&[(user, &["connectors-proxy"])]);
+            for package in metadata["packages"].as_array_mut().unwrap() {
+                if package["name"] == user {
+                    package["dependencies"][0]["features"] = json!([FUZZING]);
+                }
+            }
+            check(&metadata, &[], Path::new("/w")).into_iter().map(|problem| problem.text).collect::<Vec<_>>()
+        };
+        assert!(opened(FUZZ).is_empty());
+        assert_eq!(opened("connectors-cli"), ["connectors-cli opens connectors-proxy for the fuzzer: use what is public without the feature fuzzing"]);
     }
 
     #[test]

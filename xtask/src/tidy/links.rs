@@ -3,7 +3,7 @@
 use super::{Problem, Source};
 
 /// Folders of this project: a word that begins with one of them and ends like a file's name is a reference to that file.
-const FOLDERS: [&str; 7] = ["crates/", "docs/", "e2e/", "examples/", "benches/", "xtask/", ".ci/"];
+const FOLDERS: [&str; 8] = ["crates/", "docs/", "e2e/", "examples/", "benches/", "fuzz/", "xtask/", ".ci/"];
 const EXTENSIONS: [&str; 7] = [".rs", ".md", ".toml", ".yaml", ".jsonl", ".mod", ".sum"];
 
 /// Checks links of Markdown, and files named in Markdown and in comments of Rust. `exists` takes a path from the workspace's folder.

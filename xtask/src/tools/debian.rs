@@ -25,17 +25,33 @@ enum Probe {
 pub(super) const NEEDED: &[Package] = &[
     Package { name: "git", probe: Probe::Succeeds(&["sh", "-c", "test -x \"$(git --exec-path)/git-http-backend\""]) },
     Package { name: "nginx-light", probe: Probe::Program("nginx") },
+    // The server itself: the package `apache2` is its service.
+    Package { name: "apache2-bin", probe: Probe::Program("apache2") },
     Package { name: "fcgiwrap", probe: Probe::Program("fcgiwrap") },
     Package { name: "openssl", probe: Probe::Program("openssl") },
     Package { name: "curl", probe: Probe::Program("curl") },
     Package { name: "wget", probe: Probe::Program("wget") },
+    Package { name: "nghttp2-client", probe: Probe::Program("h2load") },
     Package { name: "python3-venv", probe: Probe::Succeeds(&["python3", "-c", "import venv, ensurepip"]) },
     Package { name: "nodejs", probe: Probe::Program("node") },
     Package { name: "npm", probe: Probe::Program("npm") },
     Package { name: "maven", probe: Probe::Program("mvn") },
     Package { name: "default-jre-headless", probe: Probe::Program("keytool") },
     Package { name: "gcc", probe: Probe::Program("gcc") },
+    // For libFuzzer.
+    Package { name: "g++", probe: Probe::Program("g++") },
     Package { name: "libc6-dev", probe: Probe::Succeeds(&["test", "-e", "/usr/include/stdlib.h"]) },
+];
+
+/// What measures, and what is measured beside the proxy.
+pub(super) const MEASURING: &[Package] = &[
+    Package { name: "nginx-light", probe: Probe::Program("nginx") },
+    Package { name: "haproxy", probe: Probe::Program("haproxy") },
+    Package { name: "wrk", probe: Probe::Program("wrk") },
+    Package { name: "nghttp2-client", probe: Probe::Program("h2load") },
+    Package { name: "openssl", probe: Probe::Program("openssl") },
+    Package { name: "valgrind", probe: Probe::Program("valgrind") },
+    Package { name: "strace", probe: Probe::Program("strace") },
 ];
 
 /// A Go that can fetch the one that is needed.

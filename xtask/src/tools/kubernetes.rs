@@ -4,9 +4,12 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::go::Toolchain;
-use super::{digest, link, once};
-use crate::{cache, command};
+use super::go::Pinned;
+use super::{link, once};
+use crate::cache;
+
+/// The module whose version the programs say that they are of.
+const MODULE: &str = "k8s.io/kubernetes";
 
 /// The programs, by the packages that they are built from.
 const PROGRAMS: [(&str, &str); 4] = [
@@ -16,37 +19,32 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("node", "./node"),
 ];
 
-/// Builds them, unless the cache has them: nine minutes of one core, and the downloads.
+/// Builds them, unless the cache has them: XXX minutes on two cores, downloads included.
 pub(super) fn install(root: &Path) -> anyhow::Result<()> {
-    let folder = root.join("e2e/tools/kubernetes");
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {name} of e2e/tools/kubernetes"));
-    let (manifest, sums, node) = (read("go.mod")?, read("go.sum")?, read("node/main.go")?);
-    let target = cache()?.join(format!("kubernetes-{}", digest(&(manifest.clone() + &sums + &node))));
-    once(&target, |aside| build(&folder, &manifest, aside))?;
+    let pinned = Pinned::read(root, "kubernetes", &["node/main.go"])?;
+    let target = cache()?.join(&pinned.name);
+    once(&target, |aside| build(&pinned, aside))?;
     link(root, "kubernetes", &target)
 }
 
-fn build(folder: &Path, manifest: &str, target: &Path) -> anyhow::Result<()> {
-    let go_version = manifest.lines().find_map(|line| line.strip_prefix("go ")).context("go.mod has no go line")?;
-    let (major, minor, version) = version(manifest).context("go.mod requires no k8s.io/kubernetes")?;
+fn build(pinned: &Pinned, target: &Path) -> anyhow::Result<()> {
+    let version = pinned.version(MODULE).with_context(|| format!("go.mod requires no {MODULE}"))?;
     println!("      building Kubernetes {version}");
-    let go = Toolchain::at_least(go_version)?;
-    // As its own build does: clients and servers look at each other's versions.
-    let package = "k8s.io/component-base/version";
-    let flags = format!("-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}");
-    for (program, source) in PROGRAMS {
-        let mut build = go.command();
-        build.args(["build", "-mod=readonly", "-trimpath", "-ldflags", &flags, "-o"]).arg(target.join(program)).arg(source);
-        command::run(build.current_dir(folder).env("CGO_ENABLED", "0"))?;
+    let linker = linker_flags(version).with_context(|| format!("{version} is no version"))?;
+    let go = pinned.toolchain()?;
+    for (program, package) in PROGRAMS {
+        // Two at a time: compilers and linkers of these take some gigabytes.
+        pinned.build(&go, &["-p=2", "-ldflags", &linker], "0", package, &target.join(program))?;
     }
     Ok(())
 }
 
-/// Of the line `k8s.io/kubernetes v1.34.4`: `1`, `34` and `v1.34.4`.
-fn version(manifest: &str) -> Option<(&str, &str, &str)> {
-    let version = manifest.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes "))?;
+/// As its own build does: clients and servers look at each other's versions.
+fn linker_flags(version: &str) -> Option<String> {
     let mut numbers = version.strip_prefix('v')?.split('.');
-    Some((numbers.next()?, numbers.next()?, version))
+    let (major, minor) = (numbers.next()?, numbers.next()?);
+    let package = "k8s.io/component-base/version";
+    Some(format!("-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"))
 }
 
 #[cfg(test)]
@@ -54,9 +52,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_the_one_that_is_required() {
-        let manifest = "tool (\n\tk8s.io/kubernetes/cmd/kubectl\n)\nrequire (\n\tk8s.io/kubernetes v1.34.4\n)\n";
-        assert_eq!(version(manifest), Some(("1", "34", "v1.34.4")));
-        assert_eq!(version("require k8s.io/kubelet v0.34.4"), None);
+    fn the_programs_know_their_version() {
+        let flags = linker_flags("v1.34.4").unwrap();
+        assert!(["gitVersion=v1.34.4 ", "gitMajor=1 "].iter().all(|flag| flags.contains(flag)) && flags.ends_with("gitMinor=34"), "{flags}");
+        assert_eq!(linker_flags("1.34.4"), None);
     }
 }

@@ -7,6 +7,7 @@ mod cargo_deny;
 mod debian;
 mod gitea;
 mod go;
+mod h2spec;
 mod kubernetes;
 mod maven;
 mod python;
@@ -19,18 +20,22 @@ use anyhow::Context as _;
 /// Something that a test suite can't do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
-    /// git, nginx, fcgiwrap, openssl, curl, wget, Node.js with npm, Maven, Python.
+    /// git, nginx, Apache httpd, fcgiwrap, openssl, curl, wget, nghttp and h2load, Node.js with npm, Maven, Python, compilers of C and C++.
     Debian,
     /// Gitea.
     Gitea,
+    /// h2spec.
+    H2spec,
     /// kube-apiserver, etcd, kubectl, and the stand-in for a kubelet.
     Kubernetes,
-    /// A Python environment with requests and websockets.
+    /// A Python environment with requests, gunicorn, grpcio and websockets.
     Python,
     /// A Maven repository with the plugins that the tests use.
     MavenPlugins,
     /// cargo-deny.
     CargoDeny,
+    /// nginx, haproxy, wrk, h2load, valgrind, strace.
+    Measuring,
 }
 
 /// A tool that could not be had, and why.
@@ -42,13 +47,15 @@ pub(crate) struct Missing {
 /// Installs a tool, given the workspace's folder.
 type Install = fn(&Path) -> anyhow::Result<()>;
 
-const ALL: [(Tool, &str, Install); 6] = [
+const ALL: [(Tool, &str, Install); 8] = [
     (Tool::Debian, "programs from Debian", |_| debian::install(debian::NEEDED)),
     (Tool::Python, "Python's packages", python::install),
     (Tool::MavenPlugins, "Maven's plugins", maven::install),
     (Tool::Gitea, "Gitea", gitea::install),
+    (Tool::H2spec, "h2spec", h2spec::install),
     (Tool::Kubernetes, "Kubernetes", kubernetes::install),
     (Tool::CargoDeny, "cargo-deny", |_| cargo_deny::install()),
+    (Tool::Measuring, "programs for measuring, from Debian", |_| debian::install(debian::MEASURING)),
 ];
 
 /// `cargo xtask tools`: installs everything; `true` if it is all there.

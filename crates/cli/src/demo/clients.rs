@@ -11,11 +11,12 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-
+use connectors_core::ServiceAccount;
 use connectors_standalone::token::Lifetime;
 
 use crate::demo::stage::{Stage, USERNAME};
 use crate::identity;
+use crate::server::Server;
 
 /// The clients, with two tokens.
 pub(crate) struct Clients<'s> {
@@ -39,12 +40,13 @@ pub(crate) fn require_programs() -> anyhow::Result<()> {
 }
 
 impl<'s> Clients<'s> {
-    pub(crate) fn new(stage: &'s Stage, proxy: SocketAddr, tool: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) fn new(stage: &'s Stage, server: &Server, tool: SocketAddr) -> anyhow::Result<Self> {
         let token = |name: &str| {
-            let token = identity::service_account_token(&stage.folder(), name, Lifetime::DEFAULT, &identity::default_audience())?;
+            let account = ServiceAccount { namespace: "demo".into(), name: name.into() };
+            let token = identity::service_account_token(&stage.folder(), server.directory(), &account, Lifetime::DEFAULT, &identity::default_audience())?;
             Ok::<_, anyhow::Error>(token.expose_str().unwrap_or_default().to_owned())
         };
-        Ok(Self { stage, proxy, tool, builder: token("demo/builder")?, visitor: token("demo/visitor")?, printed: RefCell::default() })
+        Ok(Self { stage, proxy: server.address(), tool, builder: token("builder")?, visitor: token("visitor")?, printed: RefCell::default() })
     }
 
     /// The repository at the Connector's reverse address.

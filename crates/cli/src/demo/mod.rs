@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     stage.write_manifests(tool.address())?;
     let server = stage.start()?;
     say.fact(&format!("the proxy: on http://{}; it alone can read the password, in {}", server.address(), stage.secret_file().display()));
-    let clients = Clients::new(&stage, server.address(), tool.address())?;
+    let clients = Clients::new(&stage, &server, tool.address())?;
     say.fact("a token for service account demo/builder, good for 30 minutes");
 
     say.step("What a client with the token can do");

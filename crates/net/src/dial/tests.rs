@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::{TlsAcceptor, server};
 
 use super::*;
-use crate::testing::{DEADLINE, HOUR, TestCa, listen, origin, run};
+use crate::testing::{DEADLINE, HOUR, TestCa, listen, origin, run, self_signed};
 use crate::{AddressClass, Cidr};
 
 /// Answers each question with the next of these, and the last one from then on.
@@ -320,6 +320,22 @@ fn a_certificate_that_does_not_prove_who_answers_is_refused() {
             let (served, connected) = tokio::join!(serve(listener, config), dialer.connect(&origin, &trust, Reach::Target, Alpn::Http1));
             assert!(matches!(connected, Err(DialError::Tls(TlsError::Handshake(_)))), "{what}: {connected:?}");
             assert!(served.is_err(), "{what}");
+        }
+    });
+}
+
+/// The mistake of everyone's first self-signed certificate; the other one is how it is done.
+#[test]
+fn a_self_signed_certificate_will_do_unless_it_is_a_cas() {
+    run(async {
+        for ca in [true, false] {
+            let (config, trust) = self_signed("tool.example", ca);
+            let (listener, address) = listen("127.0.0.1:0").await;
+            let dialer = dialer(&["127.0.0.1"], DEADLINE, Answers::new(&[&["127.0.0.1"]]));
+            let origin = origin(Scheme::Https, "tool.example", address.port());
+            let (served, connected) = tokio::join!(serve(listener, config), dialer.connect(&origin, &trust, Reach::Target, Alpn::Http1));
+            assert_eq!(served.is_ok(), !ca);
+            assert_eq!(matches!(connected, Err(DialError::Tls(TlsError::CaAsServer(_)))), ca, "{connected:?}");
         }
     });
 }

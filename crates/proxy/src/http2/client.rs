@@ -9,11 +9,19 @@ use bytes::Bytes;
 use connectors_net::PoolKey;
 use h2::client::{self, SendRequest};
 
-use super::{CONNECTION_WINDOW, SEND_BUFFER, STREAM_WINDOW};
+use super::{SEND_BUFFER, STREAM_WINDOW};
 use crate::settings::Settings;
 
 /// How long a connection without requests is kept; as long as those of HTTP/1.1.
 const IDLE: Duration = Duration::from_secs(90);
+/// Requests on one connection at once, if the tool allows as many; more get a further one.
+const MAX_STREAMS: usize = 100;
+/// Callers share these connections, so a caller that doesn't read may fill its own stream's window, but none that others need.
+const CONNECTION_WINDOW: u32 = MAX_STREAMS as u32 * STREAM_WINDOW;
+/// As [`SMALL_FRAMES`](super::SMALL_FRAMES), for a connection that many streams with slow readers share.
+const SMALL_FRAMES: usize = 32 * 1024 * 1024;
+/// Streams that are remembered for a second after a caller has cancelled them, so that what is on its way for them is taken for that.
+const MAX_REMEMBERED: usize = 10 * MAX_STREAMS;
 
 /// The connections to tools that have agreed on HTTP/2.
 #[derive(Default)]
@@ -31,7 +39,8 @@ pub(crate) struct Known {
     failures: Cell<u64>,
     /// The tool has chosen HTTP/1.1 the last time.
     pub(crate) prefers_http1: Cell<bool>,
-    used: Cell<Option<Instant>>,
+    /// When somebody wanted to know.
+    asked: Cell<Option<Instant>>,
 }
 
 /// One connection.
@@ -40,6 +49,8 @@ pub(crate) struct Connection {
     /// Requests in flight.
     active: Cell<usize>,
     ended: Cell<bool>,
+    /// When the last request began or ended.
+    used: Cell<Option<Instant>>,
 }
 
 /// A place for one request on a connection; leaving is dropping it.
@@ -57,16 +68,17 @@ impl Connections {
             Some(known) => known.clone(),
             None => by_key.entry(key.clone()).or_default().clone(),
         };
-        known.used.set(Some(Instant::now()));
+        known.asked.set(Some(Instant::now()));
         known
     }
 
     /// Lets go of what wasn't used for a while; a connection whose last handle is dropped closes itself. To be called every few seconds.
     pub(crate) fn sweep(&self, now: Instant) {
+        let recent = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) < IDLE);
         self.by_key.borrow_mut().retain(|_, known| {
-            known.connections.borrow_mut().retain(|connection| !connection.ended.get());
-            let busy = known.connections.borrow().iter().any(|connection| connection.active.get() > 0);
-            busy || known.used.get().is_some_and(|used| now.saturating_duration_since(used) < IDLE)
+            let mut connections = known.connections.borrow_mut();
+            connections.retain(|connection| !connection.ended.get() && (connection.active.get() > 0 || recent(connection.used.get())));
+            !connections.is_empty() || recent(known.asked.get())
         });
     }
 }
@@ -76,7 +88,7 @@ impl Known {
     pub(crate) fn place(&self) -> Option<Place> {
         let mut connections = self.connections.borrow_mut();
         connections.retain(|connection| !connection.ended.get());
-        let free = connections.iter().find(|connection| connection.active.get() < connection.send.current_max_send_streams())?;
+        let free = connections.iter().find(|connection| connection.active.get() < connection.send.current_max_send_streams().min(MAX_STREAMS))?;
         Some(Place::on(free.clone(), true))
     }
 
@@ -103,9 +115,13 @@ impl Known {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buffer_size(SEND_BUFFER)
+            .data_frame_budget(SMALL_FRAMES)
+            .max_concurrent_reset_streams(MAX_REMEMBERED)
+            // What comes late for one that is forgotten is no error of the tool's, however often it happens while a connection lives.
+            .max_local_error_reset_streams(None)
             .max_header_list_size(u32::try_from(settings.head.max_bytes).unwrap_or(u32::MAX));
         let (send, driver) = builder.handshake::<_, Bytes>(stream).await?;
-        let connection = Rc::new(Connection { send, active: Cell::new(0), ended: Cell::new(false) });
+        let connection = Rc::new(Connection { send, active: Cell::new(0), ended: Cell::new(false), used: Cell::new(None) });
         let weak = Rc::downgrade(&connection);
         tokio::task::spawn_local(async move {
             // Whoever has a request on it hears of the error too.
@@ -122,6 +138,7 @@ impl Known {
 impl Place {
     fn on(connection: Rc<Connection>, reused: bool) -> Self {
         connection.active.set(connection.active.get() + 1);
+        connection.used.set(Some(Instant::now()));
         Self { connection, reused }
     }
 
@@ -139,5 +156,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.connection.active.set(self.connection.active.get() - 1);
+        self.connection.used.set(Some(Instant::now()));
     }
 }

@@ -4,13 +4,13 @@
 //! same strict parser, so no rule exists twice, and what HTTP/2 could carry but HTTP/1.1 can't (a line break, a colon in a name) has no way through
 //! (RFC 9113 §8.2.1, §10.3).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use connectors_core::Origin;
 use connectors_http1::{BodyDecoder, Decoded, Field, Framing, HeadError, HeadLimits, HeadWriter, Line, RequestHead, ResponseHead, WriteError, reason_phrase};
 use h2::ext::Protocol;
-use http::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TE};
+use http::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, SEC_WEBSOCKET_KEY, TE};
 use http::{Method, Request, Response, StatusCode, Uri, request, response};
+
+use super::websocket;
 
 /// Our own output is only bounded by what it was made from.
 const UNBOUNDED: HeadLimits = HeadLimits { max_bytes: u32::MAX as usize, max_lines: usize::MAX };
@@ -20,6 +20,8 @@ const UNBOUNDED: HeadLimits = HeadLimits { max_bytes: u32::MAX as usize, max_lin
 pub(crate) enum TranslateError {
     #[error("the request is malformed: {0} (RFC 9113 §8.2.2, §8.3.1)")]
     Malformed(&'static str),
+    #[error("of extended CONNECT, only websocket is known here (RFC 8441)")]
+    UnknownProtocol,
     #[error("{0}")]
     Head(#[from] HeadError),
     #[error("the head can't be written: {0}")]
@@ -41,23 +43,25 @@ pub(crate) enum Place {
 pub(crate) fn read_request(parts: &request::Parts, ends: bool, place: Place, limits: &HeadLimits, head: &mut RequestHead) -> Result<(), TranslateError> {
     let protocol = parts.extensions.get::<Protocol>();
     let method = match protocol {
-        Some(_) if parts.method == Method::CONNECT => "GET",
-        Some(_) => return Err(TranslateError::Malformed(":protocol belongs to CONNECT")),
+        Some(_) if parts.method != Method::CONNECT => return Err(TranslateError::Malformed(":protocol belongs to CONNECT")),
+        Some(protocol) if !protocol.as_str().eq_ignore_ascii_case("websocket") => return Err(TranslateError::UnknownProtocol),
+        Some(_) => "GET",
         None => parts.method.as_str(),
     };
     let authority = authority(parts)?;
     let mut text = Vec::with_capacity(512);
     let mut writer = HeadWriter::request(&mut text, method, &target(parts, method, authority, place)?)?;
     writer.field("Host", authority.as_bytes())?;
-    write_fields(&parts.headers, &mut writer)?;
+    // A caller needs no key, and one of its own would be a second one.
+    let left_out = protocol.map(|_| SEC_WEBSOCKET_KEY);
+    write_fields(&parts.headers, left_out.as_ref(), &mut writer)?;
     match protocol {
-        Some(protocol) => {
-            writer.field("Connection", b"Upgrade")?.field("Upgrade", protocol.as_str().as_bytes())?;
-            if protocol.as_str().eq_ignore_ascii_case("websocket") {
-                writer.field("Sec-WebSocket-Key", STANDARD.encode(nonce()).as_bytes())?;
-            }
+        Some(_) => {
+            writer.field("Connection", b"Upgrade")?.field("Upgrade", b"websocket")?;
+            writer.field("Sec-WebSocket-Key", websocket::key().as_bytes())?;
         }
-        None if !ends && !parts.headers.contains_key(http::header::CONTENT_LENGTH) => {
+        // What follows a CONNECT is no body.
+        None if !ends && parts.method != Method::CONNECT && !parts.headers.contains_key(http::header::CONTENT_LENGTH) => {
             writer.chunked();
         }
         None => {}
@@ -68,13 +72,6 @@ pub(crate) fn read_request(parts: &request::Parts, ends: bool, place: Place, lim
         return Err(TranslateError::Malformed("content-length promises a body, but the request has none"));
     }
     Ok(())
-}
-
-/// 16 bytes that nobody has used (RFC 6455 §4.1); they prove to the client that its peer speaks WebSocket, and keep no secret.
-fn nonce() -> [u8; 16] {
-    use std::hash::{BuildHasher as _, RandomState};
-    let half = |salt: u8| RandomState::new().hash_one(salt);
-    (u128::from(half(0)) << 64 | u128::from(half(1))).to_be_bytes()
 }
 
 /// `:authority`, or Host where it is left out; both must be the same (RFC 9113 §8.3.1).
@@ -103,13 +100,17 @@ fn target(parts: &request::Parts, method: &str, authority: &str, place: Place) -
     if path == "*" || place == Place::Listener && !parts.headers.contains_key(PROXY_AUTHORIZATION) {
         return Ok(path.to_owned());
     }
-    let scheme = parts.uri.scheme_str().ok_or(TranslateError::Malformed("there is no :scheme"))?;
-    Ok(format!("{scheme}://{authority}{path}"))
+    match (parts.uri.scheme_str(), place) {
+        (Some(scheme), _) => Ok(format!("{scheme}://{authority}{path}")),
+        // h2 keeps no :scheme without an :authority; in a tunnel it is known.
+        (None, Place::Tunnel) => Ok(path.to_owned()),
+        (None, Place::Listener) => Err(TranslateError::Malformed("there is no :authority")),
+    }
 }
 
 /// The fields, but for those that are written otherwise. What speaks of a connection has no place in HTTP/2 and would mean something in HTTP/1.1.
-fn write_fields(fields: &HeaderMap, writer: &mut HeadWriter<'_>) -> Result<(), TranslateError> {
-    for (name, value) in fields {
+fn write_fields(fields: &HeaderMap, left_out: Option<&HeaderName>, writer: &mut HeadWriter<'_>) -> Result<(), TranslateError> {
+    for (name, value) in fields.iter().filter(|(name, _)| Some(*name) != left_out) {
         match Field::of(name.as_str().as_bytes()) {
             Field::Host | Field::Cookie => {}
             Field::Connection | Field::KeepAlive | Field::ProxyConnection | Field::TransferEncoding | Field::Upgrade => {
@@ -141,7 +142,7 @@ pub(crate) fn request(text: &[u8], origin: &Origin) -> Result<Request<()>, Trans
     let mut head = RequestHead::new();
     parse_request(text, &UNBOUNDED, &mut head)?;
     let malformed = |_| TranslateError::Malformed("HTTP/2 can't carry the request's target");
-    let uri = Uri::builder().scheme(origin.scheme().as_str()).authority(&*origin.authority()).path_and_query(head.target()).build();
+    let uri = Uri::builder().scheme(origin.scheme().as_str()).authority(origin.authority()).path_and_query(head.target()).build();
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(head.method().as_bytes()).map_err(|_| TranslateError::Malformed("HTTP/2 can't carry the request's method"))?;
     *request.uri_mut() = uri.map_err(malformed)?;
@@ -184,7 +185,7 @@ fn fields<'l>(lines: impl Iterator<Item = Line<'l>>) -> HeaderMap {
 pub(crate) fn read_response(parts: &response::Parts, ends: bool, method: &str, limits: &HeadLimits, head: &mut ResponseHead) -> Result<(), TranslateError> {
     let mut text = Vec::with_capacity(512);
     let mut writer = HeadWriter::response(&mut text, parts.status.as_u16(), reason_phrase(parts.status.as_u16()).as_bytes())?;
-    write_fields(&parts.headers, &mut writer)?;
+    write_fields(&parts.headers, None, &mut writer)?;
     let bodiless = method == "HEAD" || parts.status.is_informational() || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if !bodiless && !parts.headers.contains_key(http::header::CONTENT_LENGTH) {
         match ends {
@@ -204,7 +205,9 @@ pub(crate) fn read_response(parts: &response::Parts, ends: bool, method: &str, l
 pub(crate) fn read_trailers(trailers: &HeaderMap) -> Result<BodyDecoder, TranslateError> {
     let mut text = Vec::with_capacity(256);
     let mut writer = HeadWriter::trailers(&mut text);
-    write_fields(trailers, &mut writer)?;
+    for (name, value) in trailers {
+        writer.field(name.as_str(), value.as_bytes().trim_ascii())?;
+    }
     writer.end();
     let mut body = BodyDecoder::new(Framing::Chunked);
     match body.decode(&text) {

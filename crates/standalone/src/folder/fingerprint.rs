@@ -45,10 +45,10 @@ impl Fingerprint {
     }
 
     /// What to warn of if the file holds secrets and its group or everybody may read it.
-    pub(super) fn warning(&self, path: &Path) -> Option<String> {
+    pub(super) fn warning(&self) -> Option<String> {
         const READABLE_BY_OTHERS: u32 = 0o044;
         let mode = self.mode & 0o7777;
-        (mode & READABLE_BY_OTHERS != 0).then(|| format!("holds a Secret's values, and its mode {mode:04o} lets others read it: chmod 600 {}", path.display()))
+        (mode & READABLE_BY_OTHERS != 0).then(|| format!("holds a Secret's values, and its mode {mode:04o} lets others read it: run chmod 600 on it"))
     }
 }
 

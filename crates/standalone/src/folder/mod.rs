@@ -161,6 +161,13 @@ impl Folder {
         self.unreadable.len() + self.files.values().filter(|file| !file.is_good()).count()
     }
 
+    /// The first error of each directory and file of which not everything is in force that it now says.
+    pub(crate) fn broken_parts(&self) -> impl Iterator<Item = &Finding> {
+        let is_error = |finding: &&Finding| finding.severity == Severity::Error;
+        let files = self.files.values().filter(|file| !file.is_good());
+        self.unreadable.iter().chain(files.filter_map(move |file| file.latest.findings.iter().chain(&file.clashes).find(is_error)))
+    }
+
     /// Whether the directory itself could be read.
     pub(crate) fn root_error(&self) -> Option<&Finding> {
         self.unreadable.iter().find(|finding| finding.file == self.dir)
@@ -206,7 +213,7 @@ impl Folder {
                 if values.unsettled {
                     return Settled::No;
                 }
-                let exposed = manifest.holds_secrets.then(|| fingerprint.warning(path)).flatten();
+                let exposed = manifest.holds_secrets.then(|| fingerprint.warning()).flatten();
                 warning = exposed.map(|message| about_file(path, Severity::Warning, message));
                 seen = (fingerprint.is_settled(started) && values.is_settled(started)).then_some(fingerprint);
                 manifest

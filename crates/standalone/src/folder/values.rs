@@ -98,7 +98,7 @@ impl<'a> Values<'a> {
             Read::Content(content, fingerprint) => {
                 self.found.inputs.push((path.to_owned(), Some(fingerprint)));
                 let warn = |message| Finding { file: path.to_owned(), at: None, severity: Severity::Warning, object: None, field: String::new(), message };
-                self.found.warnings.extend(fingerprint.warning(path).map(warn));
+                self.found.warnings.extend(fingerprint.warning().map(warn));
                 content
             }
             Read::Unsettled => {

@@ -16,6 +16,8 @@ use super::{Content, Found, Kind, Node, Places, Reader, default_namespace};
 
 /// On a Secret: a folder whose files are its values, one file a key. A relative path starts at the manifest's folder.
 pub const DATA_FROM_ANNOTATION: &str = "standalone.connectors.alauda.io/data-from";
+/// How every annotation that only counts in a directory begins.
+pub(super) const ANNOTATION_PREFIX: &str = "standalone.connectors.alauda.io/";
 /// The ConfigMap with the feature flags, in the system namespace.
 const FLAGS_CONFIG_MAP: &str = "connectors-config";
 /// Kubernetes' own limit on the length of a key.

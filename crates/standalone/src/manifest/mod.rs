@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use connectors_core::Flags;
 use connectors_crd::{self as crd, CheckedClass, Connector, ConnectorClass, FieldPath, Problem, Secret, Severity, validate};
+use core_kinds::ANNOTATION_PREFIX;
 pub use core_kinds::DATA_FROM_ANNOTATION;
 pub(crate) use core_kinds::is_key;
 pub(crate) use kind::{Kind, ObjectId};
@@ -185,6 +186,7 @@ impl Reader<'_> {
         let (meta, content) = self.content(kind, node, &mut found);
         let id = ObjectId::new(kind, &meta.namespace, &meta.name);
         found.add(&places, metadata(kind, &meta));
+        found.add(&places, annotations(kind, &meta));
 
         let object = described(kind.name(), node);
         if let Some(first) = self.seen.get(&id).copied()
@@ -304,6 +306,20 @@ fn metadata(kind: Kind, meta: &crd::ObjectMeta) -> Vec<Problem> {
         add("metadata.namespace", "must be 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit", Severity::Error);
     }
     problems
+}
+
+/// Annotations of ours that nobody here reads: a slip in the name would else pass in silence.
+fn annotations(kind: Kind, meta: &crd::ObjectMeta) -> Vec<Problem> {
+    let ours = meta.annotations.keys().filter(|key| key.starts_with(ANNOTATION_PREFIX));
+    let problem = |key: &String| {
+        let message = match key == DATA_FROM_ANNOTATION {
+            true if kind == Kind::Secret => return None,
+            true => "has no effect here: only a Secret can take values from files".to_owned(),
+            false => format!("is not known, so it has no effect{}", crd::did_you_mean(key, [DATA_FROM_ANNOTATION])),
+        };
+        Some(Problem { field: FieldPath::Key(&FieldPath::Object, "metadata").key("annotations").key(key).to_string(), message, severity: Severity::Warning })
+    };
+    ours.filter_map(problem).collect()
 }
 
 /// What `kubectl` would do for an object that names no namespace.

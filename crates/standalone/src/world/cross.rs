@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use connectors_core::Unready;
-use connectors_crd::{CaProblem, Connector, GROUP, Problem, Secrets as _, Severity, ca_certificates, conditions, did_you_mean, first_error, validate};
+use connectors_crd::{CaProblem, Connector, Problem, Secrets as _, Severity, ca_certificates, conditions, did_you_mean, first_error, validate};
 
-use super::{World, ca_finding, finding};
+use super::{World, ca_finding, finding, rules};
 use crate::folder::Placed;
 use crate::manifest::{Binding, Content, Kind, Object};
-use crate::objects::PolicyRule;
 use crate::report::Finding;
 
 /// Everything that doesn't fit. `ca` is what is wrong with the labelled CA Secrets.
@@ -19,8 +18,8 @@ pub(super) fn findings(objects: &[Placed<'_>], world: &World, ca: &[CaProblem]) 
         let object = placed.object;
         let problems = match &object.content {
             Content::Connector(connector) => self::connector(connector, world, &names),
-            Content::Role(rules) => rule_problems(rules, world),
-            Content::ClusterRole(role) => rule_problems(&role.rules, world),
+            Content::Role(rules) => rules::problems(rules, world),
+            Content::ClusterRole(role) => rules::problems(&role.rules, world),
             Content::RoleBinding(binding) => binding_problems(binding, &object.id.namespace, &names),
             Content::ClusterRoleBinding(binding) => binding_problems(binding, "", &names),
             Content::Secret(_) => {
@@ -58,11 +57,11 @@ impl<'a> Names<'a> {
     }
 }
 
-fn error(field: impl Into<String>, message: impl Into<String>) -> Problem {
+pub(super) fn error(field: impl Into<String>, message: impl Into<String>) -> Problem {
     Problem { field: field.into(), message: message.into(), severity: Severity::Error }
 }
 
-fn warning(field: impl Into<String>, message: impl Into<String>) -> Problem {
+pub(super) fn warning(field: impl Into<String>, message: impl Into<String>) -> Problem {
     Problem { field: field.into(), message: message.into(), severity: Severity::Warning }
 }
 
@@ -137,26 +136,4 @@ fn binding_problems(binding: &Binding, namespace: &str, names: &Names<'_>) -> Ve
         }
     }
     problems
-}
-
-/// `connectors/apis/<class>[/<path>]` with something else in place of the class: most often the path alone was written.
-fn rule_problems(rules: &[PolicyRule], world: &World) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (rule, index) in rules.iter().zip(0..).filter(|(rule, _)| rule.api_groups.iter().any(|group| group == GROUP)) {
-        for (resource, at) in rule.resources.iter().zip(0..) {
-            let class = resource.strip_prefix("connectors/apis/").map(|rest| rest.split('/').next().unwrap_or(rest));
-            let Some(class) = class.filter(|class| *class != "*" && !world.classes.contains_key(*class)) else { continue };
-            let field = format!("rules[{index}].resources[{at}]");
-            problems.push(match is_version(class) {
-                true => error(field, "must be connectors/apis/<ConnectorClass>/<path>: a path needs the class before it"),
-                false => warning(field, format!("ConnectorClass {class:?} does not exist, so this grants nothing")),
-            });
-        }
-    }
-    problems
-}
-
-/// `v4`: the beginning of an API's path.
-fn is_version(text: &str) -> bool {
-    text.strip_prefix('v').is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
 }

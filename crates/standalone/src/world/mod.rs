@@ -1,6 +1,7 @@
 //! All objects together: Connectors resolved, roles collected, and what doesn't fit.
 
 mod cross;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;

@@ -6,6 +6,7 @@
 mod decode;
 mod parse;
 mod scalar;
+mod tabs;
 #[cfg(test)]
 mod tests;
 

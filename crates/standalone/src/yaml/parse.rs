@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
+use super::tabs::Tabs;
 use super::{Entry, Mapping, Node, Position, Repeated, Scalar, Text, Value};
 
 /// Levels of lists and mappings in each other. A manifest with an OpenAPI document in it has about thirty; functions that walk a tree
@@ -28,8 +29,9 @@ pub(crate) struct SyntaxError {
 
 /// The documents of a file. After an error there are those that were complete before it.
 pub(crate) fn parse(text: &str) -> (Vec<Rc<Node<'_>>>, Option<SyntaxError>) {
-    let mut builder = Builder::default();
-    let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut builder = Builder { tabs: Tabs::of(text), ..Builder::default() };
+    let mut parser = Parser::new_from_str(text);
     let error = builder.run(&mut parser).err();
     (builder.documents, error)
 }
@@ -44,12 +46,16 @@ struct Builder<'a> {
     values: usize,
     /// Bytes that aliases have repeated so far in this document.
     repeated: usize,
+    /// If there are any.
+    tabs: Option<Tabs<'a>>,
 }
 
 /// A list or mapping that has begun.
 struct Open<'a> {
     at: Position,
     anchor: usize,
+    /// In flow style, or in something that is. Only known if the text has tabs.
+    flow: bool,
     content: Content<'a>,
 }
 
@@ -77,6 +83,9 @@ impl<'a> Builder<'a> {
 
     fn event(&mut self, event: Event<'a>, span: Span) -> Result<(), SyntaxError> {
         let at = position(&span.start);
+        if matches!(event, Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) | Event::Alias(_)) {
+            self.indentation(at)?;
+        }
         match event {
             Event::DocumentStart(_) => (self.values, self.repeated) = (0, 0),
             Event::Scalar(text, style, anchor, tag) => {
@@ -107,13 +116,29 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// Refuses a tab before a key or list item of block style.
+    fn indentation(&self, at: Position) -> Result<(), SyntaxError> {
+        let (Some(tabs), Some(open)) = (&self.tabs, self.open.last()) else { return Ok(()) };
+        let tab = match &open.content {
+            _ if open.flow => None,
+            Content::List(_) => tabs.before_dash(at.line, at.column),
+            Content::Mapping { key: None, .. } => tabs.before_key(at.line, at.column),
+            Content::Mapping { key: Some(_), .. } => None,
+        };
+        match tab {
+            Some(column) => Err(SyntaxError { at: Position { column, ..at }, problem: "is not valid YAML: a tab can't indent; use spaces".into() }),
+            None => Ok(()),
+        }
+    }
+
     fn begin(&mut self, at: Position, anchor: usize, tag: Option<&Tag>, content: Content<'a>) -> Result<(), SyntaxError> {
         if let Some(tag) = tag
             && !(tag.is_yaml_core_schema() && matches!(tag.suffix.as_str(), "map" | "seq"))
         {
             return Err(unsupported_tag(at));
         }
-        self.open.push(Open { at, anchor, content });
+        let flow = self.tabs.as_ref().is_some_and(|tabs| self.open.last().is_some_and(|outer| outer.flow) || tabs.is_flow(at.line, at.column));
+        self.open.push(Open { at, anchor, flow, content });
         if self.open.len() > MAX_DEPTH {
             return Err(SyntaxError { at, problem: format!("nests lists and mappings more than {MAX_DEPTH} deep") });
         }
@@ -121,7 +146,7 @@ impl<'a> Builder<'a> {
     }
 
     fn end(&mut self) -> Result<(), SyntaxError> {
-        let Some(Open { at, anchor, content }) = self.open.pop() else { return Ok(()) };
+        let Some(Open { at, anchor, content, .. }) = self.open.pop() else { return Ok(()) };
         let value = match content {
             Content::List(items) => Value::List(items),
             Content::Mapping { mut mapping, merged, mut index, .. } => {

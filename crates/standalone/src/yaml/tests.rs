@@ -37,6 +37,20 @@ fn every_value_has_its_place() {
 }
 
 #[test]
+fn a_tab_cannot_indent() {
+    let tab = |place: &str| format!("{place}: is not valid YAML: a tab can't indent; use spaces");
+    check("a:\n \tb: c\n", &[&tab("2:2")]);
+    check("a:\n \t- b\n", &[&tab("2:2")]);
+    check("a:\n  -\tb: c\n", &[&tab("2:4")]);
+    // Elsewhere it is blank space like any other: around values, in flow style, in text.
+    check("a: b\t\nc: \t{d:\n\te}\t# x\n", &["1:1={a@1:1 1:4=\"b\" c@2:1 2:5={d@2:6 3:2=\"e\"}}"]);
+    check("a: &x\t[b,\n\tc]\n", &["1:1={a@1:1 1:4=[1:8=\"b\" 2:2=\"c\"]}"]);
+    check("a: |\n  \tb: c\n", &["1:1={a@1:1 2:3=\"\\tb: c\\n\"}"]);
+    check("- |\n\n  \tb: c\n-\tb\n-\n \tc\n", &["1:1=[3:3=\"\\n\\tb: c\\n\" 4:3=\"b\" 6:3=\"c\"]"]);
+    check("a:\n \tb\n", &["1:1={a@1:1 2:3=\"b\"}"]);
+}
+
+#[test]
 fn json_is_read_as_it_is() {
     check("{\"a\":\t[1, null,\n\ttrue], \"b\\u0041\": \"\\/\"}", &["1:1={a@1:2 1:7=[1:8=Unsigned(1) 1:11=Null 2:2=Bool(true)] bA@2:9 2:20=\"/\"}"]);
 }

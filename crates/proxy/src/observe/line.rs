@@ -1,0 +1,366 @@
+//! Writes a record as one line of JSON (RFC 8259). Field names and their order are a contract (docs/operations.md).
+//!
+//! By hand, since this is done for every request, and a general serializer took as long for it as everything else took together.
+
+use std::time::{Duration, Instant};
+
+use connectors_core::{ConnectorRef, Pod};
+
+use super::Record;
+use super::clock::Clock;
+use crate::trace::TraceId;
+
+/// Appends the record of a request that ended `now`, with a line feed.
+pub(super) fn write(record: &Record, now: Instant, clock: &Clock, out: &mut Vec<u8>) {
+    // For nearly every record, so that the buffer grows at most once.
+    out.reserve(640);
+    out.extend_from_slice(br#"{"time":""#);
+    clock.write(now, out);
+    out.extend_from_slice(br#"","trace_id":""#);
+    hex(record.trace, out);
+    out.extend_from_slice(br#"","client":""#);
+    out.extend_from_slice(record.client.as_bytes());
+    let caller = record.caller.as_deref();
+    out.extend_from_slice(br#"","user":"#);
+    optional(caller.map(|caller| &*caller.username), out);
+    out.extend_from_slice(br#","pod":"#);
+    pod(caller.and_then(|caller| caller.pod.as_ref()), out);
+    out.extend_from_slice(br#","connector":"#);
+    connector(record.connector(), out);
+    out.extend_from_slice(br#","class":"#);
+    optional(record.class(), out);
+    out.extend_from_slice(br#","mode":"#);
+    plain(record.mode.as_str(), out);
+    out.extend_from_slice(br#","method":"#);
+    string(record.method(), out);
+    out.extend_from_slice(br#","host":"#);
+    string(record.host(), out);
+    out.extend_from_slice(br#","path":"#);
+    string(record.path(), out);
+    out.extend_from_slice(br#","status":"#);
+    integer(record.status.get().into(), out);
+    out.extend_from_slice(br#","answered_by":"#);
+    plain(record.answered_by.get().as_str(), out);
+    out.extend_from_slice(br#","reason":"#);
+    optional(record.reason, out);
+    out.extend_from_slice(br#","detail":"#);
+    optional(record.detail.as_deref(), out);
+    out.extend_from_slice(if record.complete { br#","complete":true,"bytes_in":"# } else { br#","complete":false,"bytes_in":"# });
+    integer(record.moved.body_in.get(), out);
+    out.extend_from_slice(br#","bytes_out":"#);
+    integer(record.moved.body_out.get(), out);
+    out.extend_from_slice(br#","auth_ms":"#);
+    optional_milliseconds(record.auth, out);
+    out.extend_from_slice(br#","ttfb_ms":"#);
+    optional_milliseconds(record.ttfb.get(), out);
+    out.extend_from_slice(br#","total_ms":"#);
+    milliseconds(now.saturating_duration_since(record.started), out);
+    out.extend_from_slice(b"}\n");
+}
+
+/// Writes the last `DIGITS` digits of `number`, with leading zeros.
+pub(super) fn padded<const DIGITS: usize>(mut number: u32, out: &mut Vec<u8>) {
+    let mut digits = [0; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    out.extend_from_slice(&digits);
+}
+
+fn optional(text: Option<&str>, out: &mut Vec<u8>) {
+    match text {
+        Some(text) => string(text, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Its name has letters, digits, hyphens and a slash in it, and nothing else.
+fn connector(name: Option<&ConnectorRef>, out: &mut Vec<u8>) {
+    match name {
+        Some(name) => plain(name.as_str(), out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn pod(pod: Option<&Pod>, out: &mut Vec<u8>) {
+    let Some(pod) = pod else { return out.extend_from_slice(b"null") };
+    out.push(b'"');
+    escaped(&pod.namespace, out);
+    out.push(b'/');
+    escaped(&pod.name, out);
+    out.push(b'"');
+}
+
+/// A string that is known to need no escapes.
+fn plain(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+fn string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    escaped(text, out);
+    out.push(b'"');
+}
+
+/// RFC 8259 §7: what must be escaped is, and nothing else.
+fn escaped(text: &str, out: &mut Vec<u8>) {
+    let (words, rest) = text.as_bytes().as_chunks();
+    if !words.iter().any(|word| word_needs_escape(*word)) && !rest.iter().any(|byte| needs_escape(*byte)) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            0..b' ' => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]),
+            _ => out.push(byte),
+        }
+    }
+}
+
+fn needs_escape(byte: u8) -> bool {
+    const TABLE: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut control = 0;
+        while control < b' ' as usize {
+            table[control] = true;
+            control += 1;
+        }
+        table[b'"' as usize] = true;
+        table[b'\\' as usize] = true;
+        table
+    };
+    TABLE[usize::from(byte)]
+}
+
+/// Whether any of eight bytes needs an escape. A byte is below `n`, for `n` up to 128, if taking `n` from it borrows and it has no high bit itself;
+/// where it borrows from the byte above, there was one below to be found anyway.
+fn word_needs_escape(word: [u8; 8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word & HIGH;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let word = u64::from_le_bytes(word);
+    below(word, b' ') | equal(word, b'"') | equal(word, b'\\') != 0
+}
+
+fn digit(value: u8) -> u8 {
+    b"0123456789abcdef"[usize::from(value & 15)]
+}
+
+fn hex(trace: TraceId, out: &mut Vec<u8>) {
+    let mut text = [0; 32];
+    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(trace.to_bytes()) {
+        *pair = [digit(byte >> 4), digit(byte)];
+    }
+    out.extend_from_slice(&text);
+}
+
+fn integer(mut number: u64, out: &mut Vec<u8>) {
+    // Most are zero, or milliseconds.
+    if number < 10 {
+        return out.push(b'0' + number as u8);
+    }
+    const LONGEST: usize = "18446744073709551615".len();
+    let mut digits = [0; LONGEST];
+    let mut begin = LONGEST;
+    loop {
+        begin -= 1;
+        digits[begin] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[begin..]);
+}
+
+fn optional_milliseconds(duration: Option<Duration>, out: &mut Vec<u8>) {
+    match duration {
+        Some(duration) => milliseconds(duration, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Rounded to microseconds: three digits after the point.
+fn milliseconds(duration: Duration, out: &mut Vec<u8>) {
+    let microseconds = (duration + Duration::from_nanos(500)).as_micros() as u64;
+    integer(microseconds / 1000, out);
+    out.push(b'.');
+    padded::<3>((microseconds % 1000) as u32, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use connectors_core::Caller;
+    use connectors_http1::{HeadLimits, RequestHead};
+    use serde::Serialize;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::client::Peer;
+    use crate::observe::{AnsweredBy, Mode};
+
+    /// The contract, as a general serializer writes it.
+    #[derive(Serialize)]
+    struct Contract<'a> {
+        time: &'a str,
+        trace_id: &'a str,
+        client: SocketAddr,
+        user: Option<&'a str>,
+        pod: Option<String>,
+        connector: Option<&'a str>,
+        class: Option<&'a str>,
+        mode: &'a str,
+        method: &'a str,
+        host: &'a str,
+        path: &'a str,
+        status: u16,
+        answered_by: &'a str,
+        reason: Option<&'a str>,
+        detail: Option<&'a str>,
+        complete: bool,
+        bytes_in: u64,
+        bytes_out: u64,
+        auth_ms: Option<f64>,
+        ttfb_ms: Option<f64>,
+        total_ms: f64,
+    }
+
+    fn milliseconds(duration: Duration) -> f64 {
+        (duration.as_secs_f64() * 1e6).round() / 1e3
+    }
+
+    /// Writes a record, and compares it with what serde_json writes of the same, field by field and in their order.
+    #[track_caller]
+    fn assert_as_serde_writes(record: &Record, total: Duration) {
+        let mut line = Vec::new();
+        write(record, record.started + total, &Clock::new(), &mut line);
+        let line = String::from_utf8(line).unwrap();
+        let object: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let caller = record.caller.as_deref();
+        let trace = format!("{:032x}", u128::from_be_bytes(record.trace.to_bytes()));
+        let contract = Contract {
+            time: object["time"].as_str().unwrap(),
+            trace_id: &trace,
+            client: record.client.parse().unwrap(),
+            user: caller.map(|caller| &*caller.username),
+            pod: caller.and_then(|caller| caller.pod.as_ref()).map(|pod| format!("{}/{}", pod.namespace, pod.name)),
+            connector: record.connector().map(ConnectorRef::as_str),
+            class: record.class(),
+            mode: record.mode.as_str(),
+            method: record.method(),
+            host: record.host(),
+            path: record.path(),
+            status: record.status.get(),
+            answered_by: record.answered_by.get().as_str(),
+            reason: record.reason,
+            detail: record.detail.as_deref(),
+            complete: record.complete,
+            bytes_in: record.moved.body_in.get(),
+            bytes_out: record.moved.body_out.get(),
+            auth_ms: record.auth.map(milliseconds),
+            ttfb_ms: record.ttfb.get().map(milliseconds),
+            total_ms: milliseconds(total),
+        };
+        let expect = serde_json::to_string(&contract).unwrap() + "\n";
+        assert_eq!(without_trailing_zeros(&line), expect);
+    }
+
+    /// Three digits are always written after the point; serde writes only those that it needs.
+    fn without_trailing_zeros(line: &str) -> String {
+        let (strings, mut numbers) = line.rsplit_once(r#""auth_ms""#).map(|(before, after)| (before.to_owned(), format!(r#""auth_ms"{after}"#))).unwrap();
+        for _ in 0..2 {
+            numbers = numbers.replace("0,", ",").replace("0}", "}");
+        }
+        strings + &numbers.replace(".,", ".0,").replace(".}", ".0}")
+    }
+
+    fn record() -> Record {
+        let mut head = RequestHead::new();
+        head.parse(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &HeadLimits::default()).unwrap().unwrap();
+        Record::start(
+            &Peer::new("192.0.2.107:8".parse().unwrap()).unwrap(),
+            &head,
+            TraceId::from_traceparent(b"00-000102030405060708090a0b0c0d0eff-00f067aa0ba902b7-01").unwrap(),
+        )
+    }
+
+    fn caller(username: &str, pod: Option<&str>) -> Arc<Caller> {
+        let pod = pod.map(|name| Pod { namespace: "team".into(), name: name.into() });
+        Arc::new(Caller { username: username.into(), groups: Vec::new(), service_account: None, pod })
+    }
+
+    #[test]
+    fn a_record_is_written_as_serde_would() {
+        let mut record = record();
+        assert_as_serde_writes(&record, Duration::ZERO);
+        record.aim(Mode::Forward, "tool.example:8080", "/org/repo.git");
+        record.called_by(&caller("system:serviceaccount:team:builder", Some("pod-1")));
+        record.named(&ConnectorRef::parse("team/git").unwrap());
+        record.moved.body_in.set(u64::MAX);
+        record.moved.body_out.set(10);
+        record.auth = Some(Duration::from_nanos(499));
+        record.answered_by_tool(200);
+        record.ttfb.set(Some(Duration::from_nanos(1_234_567_500)));
+        assert_as_serde_writes(&record, Duration::from_micros(90_061_001_200));
+        record.client = "[2001:db8::1]:65535".into();
+        record.caller = Some(caller("nobody", None));
+        record.reason = Some("UpstreamTimeout");
+        record.detail = Some("it \"took\"\ttoo\u{1}long …".into());
+        record.answered_by.set(AnsweredBy::Proxy);
+        record.broke_off();
+        assert_as_serde_writes(&record, Duration::from_millis(20));
+    }
+
+    #[test]
+    fn every_character_is_escaped_as_serde_does() {
+        let all: Vec<char> = (0..=0x2ff).filter_map(char::from_u32).chain(['\u{2028}', '\u{feff}', '\u{1f600}', char::MAX]).collect();
+        let texts = all.iter().map(char::to_string).chain([String::new(), all.iter().collect()]);
+        for text in texts {
+            // At each place within what may be looked at in one go.
+            for lead in 0..20 {
+                let text = "x".repeat(lead) + &text;
+                let mut written = Vec::new();
+                string(&text, &mut written);
+                assert_eq!(String::from_utf8(written).unwrap(), serde_json::to_string(&text).unwrap());
+            }
+        }
+        // Each pair of neighbours, since words are looked at as one number.
+        for pair in (0..=u16::MAX).map(u16::to_be_bytes).filter(|pair| pair.is_ascii()) {
+            let word = [b'x', b'x', b'x', pair[0], pair[1], b'x', b'x', b'x'];
+            assert_eq!(word_needs_escape(word), word.into_iter().any(needs_escape), "{pair:?}");
+        }
+        let mut record = record();
+        let text: String = all.into_iter().collect();
+        record.aim(Mode::Reverse, &text, &text);
+        record.called_by(&caller(&text, Some(&text)));
+        record.detail = Some(text);
+        assert_as_serde_writes(&record, Duration::ZERO);
+    }
+
+    #[test]
+    fn numbers_have_all_their_digits() {
+        for number in [0, 9, 10, 99, 100, 12345, u64::MAX].into_iter().chain((0..64).map(|bit| 1 << bit)) {
+            let mut out = Vec::new();
+            integer(number, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+        let mut out = Vec::new();
+        padded::<6>(42, &mut out);
+        assert_eq!(out, b"000042");
+        out.clear();
+        super::milliseconds(Duration::from_nanos(999_999_500), &mut out);
+        assert_eq!(out, b"1000.000");
+    }
+}
