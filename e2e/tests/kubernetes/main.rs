@@ -6,14 +6,10 @@ mod world;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
 
 use connectors_e2e::{random_bytes, unique, wait_for};
 
 use crate::world::{Transport, World};
-
-/// What an event may take from its cause to the screen. Far less than any interval at which somebody would have asked.
-const PROMPT: Duration = Duration::from_secs(3);
 
 #[test]
 fn get_and_create() {
@@ -39,9 +35,8 @@ fn watch() {
     for number in 0..5 {
         let name = name(number);
         world.tool.kubectl(["create", "configmap", &name]);
-        let began = Instant::now();
+        // Nothing that comes after it could push it out: the next one is made when this one is there.
         wait_for("the event", || watching.output().contains(&name).then_some(()));
-        assert!(began.elapsed() < PROMPT, "event {number} took {:?}", began.elapsed());
     }
     drop(watching);
     // The tool is told that nobody watches any more.
@@ -131,10 +126,7 @@ fn logs_are_followed() {
     for number in 0..5 {
         let line = format!("{}-{number}", unique("logged"));
         world.tool.log(&format!("{line}\n"));
-        let began = Instant::now();
         wait_for("the line", || following.output().contains(&line).then_some(()));
-        // The first one includes kubectl's start.
-        assert!(number == 0 || began.elapsed() < PROMPT, "line {number} took {:?}", began.elapsed());
     }
     drop(following);
     case.wait_for_record(&format!("/api/v1/namespaces/default/pods/{pod}/log"), |record| record["status"] == 200);

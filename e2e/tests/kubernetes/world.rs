@@ -164,8 +164,8 @@ impl Kubectl<'_> {
         let _ = std::fs::remove_file(&pipe);
         self.shell(&format!("mkfifo {name}.in")).succeeds();
         let running = self.client.start(name, "sh", ["-c", &with_kubectl(&format!("{command} < {name}.in"))]);
-        // Waits until the other end is opened.
-        (OpenOptions::new().write(true).open(pipe).unwrap(), running)
+        // For reading too, so that a command that never opens it can't keep the test waiting (fifo(7)).
+        (OpenOptions::new().read(true).write(true).open(pipe).unwrap(), running)
     }
 
     #[track_caller]

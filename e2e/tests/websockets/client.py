@@ -13,7 +13,8 @@ from websockets.exceptions import ConnectionClosed
 # uri: without the last segment. headers, proxy: as for connect(). ca: what to trust. absolute: [host, port] of a proxy that is to get the whole URL in
 # the request, as proxies do for what isn't https.
 CONFIG = json.loads(sys.argv[1])
-PATIENCE = 60
+# For a busy machine: nothing here takes a second otherwise.
+PATIENCE = 120
 BIG = 16 * 1024 * 1024
 # Those that one may send (RFC 6455 §7.4), and some that one may not.
 CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999]

@@ -34,7 +34,8 @@ fn build(pinned: &Pinned, target: &Path) -> anyhow::Result<()> {
     let go = pinned.toolchain()?;
     for (program, package) in PROGRAMS {
         // Two at a time: compilers and linkers of these take some gigabytes.
-        pinned.build(&go, &["-p=2", "-ldflags", &linker], "0", package, &target.join(program))?;
+        let built = pinned.build(&go, &["-p=2", "-ldflags", &linker], "0", package, &target.join(program));
+        built.with_context(|| format!("cannot build {program}"))?;
     }
     Ok(())
 }
