@@ -76,6 +76,17 @@ impl Stream {
         }
     }
 
+    /// Ready when a read may bring something, and else registers for being woken. That is cheaper than a read that brings nothing; with TLS only a read can tell.
+    ///
+    /// # Errors
+    /// The runtime is no more.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.0 {
+            Kind::Plain(stream) => stream.poll_read_ready(cx),
+            Kind::Server(_) | Kind::Client(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Whether an idle connection can't be used for another request: the peer has closed it, or has sent something that nobody asked for.
     ///
     /// Looks at what the runtime knows and doesn't wait; what the peer did within the last moment shows when the connection is used.

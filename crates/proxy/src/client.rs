@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -204,8 +204,7 @@ impl<'a> Client<'a> {
 
     /// Does `work`, unless the caller resets its stream before it is done: then it is dropped, wherever it is. Whether a caller of HTTP/1.1 is gone can only be
     /// told while nothing of it is awaited, so those are looked after where that is known.
-    pub(crate) async fn unless_reset<T>(self, request: &RequestHead, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
+    pub(crate) async fn unless_reset<T>(self, request: &RequestHead, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         poll_fn(|cx| match self {
             Self::Stream(_) if self.poll_gone(cx, request).is_ready() => Poll::Ready(None),
             _ => work.as_mut().poll(cx).map(Some),

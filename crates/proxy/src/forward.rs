@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use connectors_core::{Scheme, TrustRoots};
@@ -88,7 +88,7 @@ impl<'a> Progress<'a> {
 
 impl Exchange<'_> {
     /// Sends the request, and the answer back.
-    pub(crate) async fn run(&self, record: &Record) -> Result<After, Reject> {
+    pub(crate) async fn run(&self, record: &Record<'_>) -> Result<After, Reject> {
         let key = PoolKey { origin: self.outgoing.origin.clone(), trust: self.trust.clone(), reach: self.reach };
         let mut request: Lent<Vec<u8>> = Lent::new();
         let mut retried = false;
@@ -99,8 +99,8 @@ impl Exchange<'_> {
             let progress = Progress::new(record.moved());
             let upstream = self.upstream(&key, retried).await?;
             let outcome = match upstream {
-                Upstream::Wire { wire, reused } => self.over_wire(&key, wire, reused, &mut request, &progress, record).await,
-                Upstream::Stream(place) => self.over_stream(&place, &request, &progress, record).await,
+                Upstream::Wire { wire, reused } => pin!(self.over_wire(&key, wire, reused, &mut request, &progress, record)).await,
+                Upstream::Stream(place) => pin!(self.over_stream(&place, &request, &progress, record)).await,
             };
             match outcome {
                 // The rest of the request's body can't be told from a next request.
@@ -178,20 +178,22 @@ impl Exchange<'_> {
         reused: bool,
         request: &mut Vec<u8>,
         progress: &Progress<'_>,
-        record: &Record,
+        record: &Record<'_>,
     ) -> Result<After, Failure> {
         let framing = self.outgoing.head.framing();
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let untouched = wire.moved();
         let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
-        let upload = async {
-            let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(&wire, coding), onward, request).await;
-            // Not one byte could be written, so nothing of the request is used up, whatever it is.
-            let unsent = reused && wire.moved() == untouched && progress.moved.body_in.get() == 0;
-            if unsent && matches!(sent, Err(RelayError::To)) { Err(Failure::Stale) } else { Ok(sent) }
+        let (after, reusable) = {
+            let upload = pin!(async {
+                let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(&wire, coding), onward, request).await;
+                // Not one byte could be written, so nothing of the request is used up, whatever it is.
+                let unsent = reused && wire.moved() == untouched && progress.moved.body_in.get() == 0;
+                if unsent && matches!(sent, Err(RelayError::To)) { Err(Failure::Stale) } else { Ok(sent) }
+            });
+            let download = pin!(self.download(Answers::Wire { wire: &wire, repeatable: reused && self.is_repeatable() }, progress, record));
+            self.both_ways(upload, download, progress, || wire.moved()).await?
         };
-        let download = self.download(Answers::Wire { wire: &wire, repeatable: reused && self.is_repeatable() }, progress, record);
-        let (after, reusable) = self.both_ways(upload, download, progress, || wire.moved()).await?;
         if reusable && progress.uploaded.get() && self.outgoing.upgrade.is_none() && wire.with_input(<[u8]>::is_empty) {
             wire.release_buffer();
             self.worker.pool.borrow_mut().put(key.clone(), wire);
@@ -199,7 +201,7 @@ impl Exchange<'_> {
         Ok(after)
     }
 
-    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress<'_>, record: &Record) -> Result<After, Failure> {
+    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress<'_>, record: &Record<'_>) -> Result<After, Failure> {
         let framing = self.outgoing.head.framing();
         let ends = matches!(framing, Framing::None | Framing::Length(0));
         let request = http2_head::request(request, self.outgoing.origin).map_err(Reject::from)?;
@@ -219,13 +221,13 @@ impl Exchange<'_> {
         let moved = Cell::new(0);
         let sending: Sending = RefCell::new(Some(sending));
         let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
-        let upload = async {
+        let upload = pin!(async {
             let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moved)) };
             Ok(relay(&mut self.client.source(framing), &mut sink, onward, &mut Vec::new()).await)
-        };
+        });
         let unused = || progress.moved.body_in.get() == 0;
         let answers = Answers::Stream { response, place, moved: &moved, repeatable: place.reused && self.is_repeatable(), unused: &unused };
-        let download = self.download(answers, progress, record);
+        let download = pin!(self.download(answers, progress, record));
         let outcome = self.both_ways(upload, download, progress, || moved.get()).await;
         if matches!(&outcome, Err(Failure::Reject(reject)) if matches!(**reject, Reject::Timeout)) {
             // The connection may be what is silent, and the next request would wait as long.
@@ -235,15 +237,15 @@ impl Exchange<'_> {
     }
 
     /// Runs both directions until the answer is through. Also says whether the tool's connection can be used again.
+    ///
+    /// They are pinned by the caller, because moving what they need costs more than running them does.
     async fn both_ways(
         &self,
-        upload: impl Future<Output = Result<Result<(), RelayError>, Failure>>,
-        download: impl Future<Output = Result<(After, bool), Failure>>,
+        mut upload: Pin<&mut impl Future<Output = Result<Result<(), RelayError>, Failure>>>,
+        mut download: Pin<&mut impl Future<Output = Result<(After, bool), Failure>>>,
         progress: &Progress<'_>,
         upstream_moved: impl Fn() -> u64,
     ) -> Result<(After, bool), Failure> {
-        let mut upload = pin!(upload);
-        let mut download = pin!(download);
         let watchdog = self.client.watchdog();
         watchdog.begin();
         let mut uploading = true;
@@ -274,7 +276,7 @@ impl Exchange<'_> {
     }
 
     /// Reads the tool's answer and sends it to the caller.
-    async fn download(&self, mut answers: Answers<'_>, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
+    async fn download(&self, mut answers: Answers<'_>, progress: &Progress<'_>, record: &Record<'_>) -> Result<(After, bool), Failure> {
         let mut head: Lent<ResponseHead> = Lent::new();
         let request = self.outgoing.head;
         let mut interims = 0;
@@ -349,7 +351,7 @@ impl Exchange<'_> {
     /// The tool has switched protocols: passes its 101 on, and from then on bytes in both directions (RFC 9110 §7.8).
     ///
     /// Each direction ends by itself, so that a side that has nothing more to say may still listen.
-    async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
+    async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress<'_>, record: &Record<'_>) -> Result<(After, bool), Failure> {
         let asked = self.outgoing.upgrade.ok_or_else(|| Reject::BadAnswer("the tool switched protocols without being asked", String::new()))?;
         let one = head.values("Upgrade").count() == 1;
         if !one || !head.upgrade().is_some_and(|chosen| chosen.eq_ignore_ascii_case(asked)) {

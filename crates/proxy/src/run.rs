@@ -47,7 +47,11 @@ pub fn start(listeners: Listeners, shared: Shared) -> Result<Running, StartError
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
         let shared = shared.clone();
         let thread = std::thread::Builder::new().name(format!("proxy-{index}")).spawn(move || {
-            LocalSet::new().block_on(&runtime, worker(listener, shared));
+            // As a task, since what the set itself is blocked on is polled again with every other task.
+            let worker = async { tokio::task::spawn_local(worker(listener, shared)).await };
+            if let Err(error) = LocalSet::new().block_on(&runtime, worker) {
+                tracing::error!(%error, "a core has stopped serving");
+            }
         });
         threads.push(thread.map_err(StartError::Thread)?);
     }

@@ -120,12 +120,13 @@ impl Wire {
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, size: usize) -> Poll<io::Result<usize>> {
+        let mut stream = self.stream.borrow_mut();
+        ready!(stream.poll_readable(cx))?;
         let mut input = self.input.borrow_mut();
         if input.capacity() == 0 {
             *input = scratch::take_input();
         }
         input.reserve(size);
-        let mut stream = self.stream.borrow_mut();
         // Holds no state between polls, so it can be made anew for each.
         let count = ready!(pin!(stream.read_buf(&mut *input)).poll(cx))?;
         self.moved.set(self.moved.get() + 1);
