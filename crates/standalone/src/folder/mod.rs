@@ -327,3 +327,6 @@ fn about_file(file: &Path, severity: Severity, message: String) -> Finding {
 fn broken_file() -> Problem {
     Problem { field: "manifest".into(), message: "the file that holds it has errors; `connectors check` shows them".into(), severity: Severity::Error }
 }
+
+#[cfg(test)]
+mod tests;
