@@ -1,14 +1,17 @@
 //! Everything the data path reads, at one moment.
 
-use std::collections::HashMap;
+mod index;
+
 use std::sync::Arc;
+
+use index::Index;
 
 use crate::{Connector, ConnectorRef, Flags, TrustRoots};
 
-/// An immutable view of all Connectors. A source builds a new one when something changed; requests in flight keep theirs.
-#[derive(Debug, Default)]
+/// An immutable view of all Connectors. A source makes another when something changed; requests in flight keep theirs.
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    connectors: HashMap<ConnectorRef, Arc<Connector>>,
+    connectors: Index,
     flags: Flags,
     trust: TrustRoots,
 }
@@ -17,8 +20,13 @@ impl Snapshot {
     /// Collects Connectors. Of two with the same name the later wins; sources refuse duplicates before this.
     /// `trust` has the CAs that count for requests not aimed at any Connector.
     pub fn new(connectors: impl IntoIterator<Item = Arc<Connector>>, flags: Flags, trust: TrustRoots) -> Self {
-        let connectors = connectors.into_iter().map(|connector| (connector.name.clone(), connector)).collect();
-        Self { connectors, flags, trust }
+        Self { connectors: Index::new(connectors), flags, trust }
+    }
+
+    /// The same without the Connectors `gone`, and then with those of `now`, each in the place of the one that has its name, if there is one. Takes time in
+    /// proportion to what changes and hardly to what there is: the two share everything else.
+    pub fn changed(&self, gone: &[ConnectorRef], now: impl IntoIterator<Item = Arc<Connector>>) -> Self {
+        Self { connectors: self.connectors.changed(gone, now), flags: self.flags, trust: self.trust.clone() }
     }
 
     /// The Connector of that name.
@@ -28,7 +36,7 @@ impl Snapshot {
 
     /// All Connectors, in no particular order.
     pub fn connectors(&self) -> impl Iterator<Item = &Arc<Connector>> {
-        self.connectors.values()
+        self.connectors.iter()
     }
 
     /// The feature flags.

@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -54,10 +54,12 @@ pub(crate) async fn inside(worker: &Rc<Worker>, wire: &Wire, peer: &Peer, tunnel
 
 async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: &Peer, tunnel: Option<&Tunnel>) -> End {
     let watchdog = Watchdog::new(worker.settings.idle_timeout);
+    // Wakes this task when stopping begins, for which it is enough to be polled once.
     let mut stop = pin!(worker.drain.started());
+    poll_fn(|cx| Poll::Ready(_ = stop.as_mut().poll(cx))).await;
     let mut first = tunnel.is_none();
     loop {
-        if !next_request(worker, wire, &watchdog, stop.as_mut()).await {
+        if !next_request(worker, wire, &watchdog).await {
             return End::Closed;
         }
         if std::mem::take(&mut first) && begins_http2(worker, wire).await {
@@ -113,7 +115,7 @@ async fn begins_http2(worker: &Worker, wire: &Wire) -> bool {
 ///
 /// A proxy that stops doesn't close an idle connection at once, since its caller may be about to send, or have sent, a request that would be lost, and that it may
 /// not repeat (RFC 9112 §9.3.1). It waits for one more, whose answer then says that it is the last (§9.6).
-async fn next_request(worker: &Worker, wire: &Wire, watchdog: &Watchdog, mut stop: Pin<&mut impl Future<Output = ()>>) -> bool {
+async fn next_request(worker: &Worker, wire: &Wire, watchdog: &Watchdog) -> bool {
     if !wire.with_input(<[u8]>::is_empty) {
         return true;
     }
@@ -124,8 +126,7 @@ async fn next_request(worker: &Worker, wire: &Wire, watchdog: &Watchdog, mut sto
             Poll::Ready(filled) => return Poll::Ready(matches!(filled, Ok(count) if count > 0)),
             Poll::Pending => wire.release_buffer(),
         }
-        // In this order: it is over once it has told.
-        if worker.drain.draining() || stop.as_mut().poll(cx).is_ready() {
+        if worker.drain.draining() {
             // Boxed, since it is there only once.
             let last_wait = last_wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(worker.settings.drain_idle_timeout)));
             return last_wait.as_mut().poll(cx).map(|()| false);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::Options;
-use crate::folder::Folder;
+use crate::folder::{Folder, Hint};
 use crate::report::Report;
 use crate::world::World;
 
@@ -11,8 +11,8 @@ use crate::world::World;
 /// broken files included. A directory that can't be read is an error in the report too.
 pub fn check(dir: &Path, options: &Options) -> Report {
     let mut folder = Folder::new(dir, options);
-    folder.scan();
+    folder.scan(&Hint::Everywhere);
     let objects = folder.written();
-    let world = World::new(&objects, options, None);
-    Report::new(folder.findings().chain(&world.findings).cloned().collect(), folder.files(), objects.len())
+    let world = World::new(objects, options, None);
+    Report::new(folder.findings().chain(world.findings()).cloned().collect(), folder.files(), world.objects())
 }

@@ -1,6 +1,6 @@
 //! A directory of manifests, followed while it changes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,11 +10,11 @@ use connectors_core::Snapshot;
 use connectors_crd::{Connector, ConnectorClass, Severity};
 
 use crate::Options;
-use crate::folder::{Folder, Scan};
+use crate::folder::{Folder, Hint, Scan};
 use crate::rbac::Rbac;
 use crate::report::{Finding, Report};
 use crate::watch::{Watch, WatchError};
-use crate::world::World;
+use crate::world::{Changed, Updated, World};
 
 /// A directory that was read, and is followed once [`Directory::watch`] has been called.
 ///
@@ -41,8 +41,17 @@ struct State {
     folder: Folder,
     world: World,
     status: Status,
-    /// What has been logged and still holds.
-    reported: HashSet<String>,
+    /// What has been logged and still holds, and how many findings say so.
+    reported: HashMap<String, usize>,
+}
+
+/// What is to be done after a scan.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scanned {
+    /// When to scan again, even if nothing more happens, because something was being written.
+    pub(crate) again: Option<Duration>,
+    /// Whether there may be other directories to watch.
+    pub(crate) moved: bool,
 }
 
 /// Why a directory can't be opened. What is wrong with the files in it is no reason.
@@ -83,23 +92,24 @@ impl Directory {
     pub fn open(dir: impl Into<PathBuf>, options: Options) -> Result<Self, OpenError> {
         let dir = dir.into();
         let mut folder = Folder::new(&dir, &options);
-        folder.scan();
+        let scan = folder.scan(&Hint::Everywhere);
         if let Some(error) = folder.root_error() {
             return Err(OpenError::Unreadable { path: dir, problem: error.message.clone() });
         }
-        let world = World::new(&folder.in_force(), &options, None);
+        let world = World::new(folder.in_force(), &options, None);
         let mut state = State {
             status: Status { files: 0, objects: 0, broken: 0, reloads: 1, last_reload: SystemTime::now(), scans: 1 },
             folder,
             world,
-            reported: HashSet::new(),
+            reported: HashMap::new(),
         };
-        state.take_stock();
+        let come: Vec<Finding> = scan.come.into_iter().chain(state.world.findings().cloned()).collect();
+        state.take_stock(&[], &come);
         let shared = Shared {
             dir,
             options,
-            snapshot: Arc::new(ArcSwap::from_pointee(state.world.snapshot())),
-            rbac: Arc::new(ArcSwap::from_pointee(Rbac::new(&state.world.rbac))),
+            snapshot: Arc::new(ArcSwap::new(state.world.snapshot().clone())),
+            rbac: Arc::new(ArcSwap::from_pointee(Rbac::new(state.world.rbac()))),
             state: Mutex::new(state),
             scanned: Condvar::new(),
         };
@@ -150,7 +160,7 @@ impl Directory {
 
     /// Looks through the directory now. [`Directory::watch`] does so by itself.
     pub fn reload(&self) {
-        self.shared.scan();
+        self.shared.scan(&Hint::Everywhere);
     }
 
     /// Follows the directory in a thread of its own, until the value is dropped. A change is in force within a fraction of a second.
@@ -180,66 +190,76 @@ impl Directory {
 }
 
 impl Shared {
-    /// Brings everything up to date. Returns when to do so again, if something was being written.
-    pub(crate) fn scan(&self) -> Option<Duration> {
+    /// Brings everything up to date with what may have changed.
+    pub(crate) fn scan(&self, hint: &Hint) -> Scanned {
         let mut state = self.state();
-        let Scan { changed, again } = state.folder.scan();
+        let State { folder, world, status, .. } = &mut *state;
+        let Scan { changed, objects, mut gone, mut come, moved, again } = folder.scan(hint);
         if changed {
-            let world = World::new(&state.folder.in_force(), &self.options, Some(&state.world));
-            self.rbac.store(Arc::new(Rbac::new(&world.rbac)));
-            self.snapshot.store(Arc::new(world.snapshot()));
-            state.world = world;
-            state.status.reloads += 1;
-            state.status.last_reload = SystemTime::now();
+            let objects: Changed = objects.into_iter().map(|id| (id.clone(), folder.placed(&id))).collect();
+            let updated = world.update(objects, &self.options, || folder.in_force());
+            let Updated { rights, gone: no_more, come: more } = updated;
+            if rights {
+                self.rbac.store(Arc::new(Rbac::new(world.rbac())));
+            }
+            self.snapshot.store(world.snapshot().clone());
+            gone.extend(no_more);
+            come.extend(more);
+            status.reloads += 1;
+            status.last_reload = SystemTime::now();
         }
         state.status.scans += 1;
-        state.take_stock();
+        state.take_stock(&gone, &come);
         if changed {
             let Status { files, objects, broken, .. } = state.status;
             tracing::info!(files, objects, broken, "manifests reloaded");
         }
         self.scanned.notify_all();
-        again
+        Scanned { again, moved }
     }
 
     /// The directories to watch.
-    pub(crate) fn watched(&self) -> Vec<PathBuf> {
-        self.state().folder.watched().iter().cloned().collect()
+    pub(crate) fn watched(&self) -> BTreeSet<PathBuf> {
+        self.state().folder.watched()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The state is only ever replaced as a whole, so a panic elsewhere leaves nothing half done.
+        // Only a scan changes it, and nobody goes on with what a panic in one would have left: the process ends with it, as the release profile has it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.folder.findings().chain(&self.world.findings)
+        self.folder.findings().chain(self.world.findings())
     }
 
     /// Counts, and logs what is wrong now and wasn't before, and that it no longer is.
-    fn take_stock(&mut self) {
+    fn take_stock(&mut self, gone: &[Finding], come: &[Finding]) {
         self.status.files = self.folder.files();
         self.status.broken = self.folder.broken();
-        self.status.objects = self.world.objects;
-        let mut now = HashSet::new();
-        let mut fresh = Vec::new();
-        for finding in self.findings() {
-            let text = finding.to_string();
-            if !self.reported.contains(&text) {
-                fresh.push(finding.clone());
+        self.status.objects = self.world.objects();
+        // Those that came first, so that what is in both stays.
+        for finding in come {
+            let count = self.reported.entry(finding.to_string()).or_default();
+            if *count == 0 {
+                log(finding);
             }
-            now.insert(text);
+            *count += 1;
         }
-        for finding in fresh {
-            log(&finding);
+        let mut mended = 0;
+        for finding in gone {
+            let text = finding.to_string();
+            let Some(count) = self.reported.get_mut(&text) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                self.reported.remove(&text);
+                mended += 1;
+            }
         }
-        let mended = self.reported.difference(&now).count();
         if mended > 0 {
             tracing::info!(mended, "problems in manifests are gone");
         }
-        self.reported = now;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Notifications of changes, gathered into scans.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::directory::Shared;
+use crate::directory::{Scanned, Shared};
+use crate::folder::Hint;
 
 /// How long it must be quiet before a scan: writing a file takes several steps, each of which is told.
 const QUIET: Duration = Duration::from_millis(50);
 /// How long a scan waits for quiet at most. With the scan itself this leaves a change in force well within a second.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Between scans that nothing asked for, in case a notification was lost.
+/// Between looks through all of the directory, in case a notification was lost.
 const SAFETY: Duration = Duration::from_secs(10);
 /// Between scans when there are no notifications.
 const POLL: Duration = Duration::from_millis(500);
@@ -38,7 +39,8 @@ pub enum WatchError {
 }
 
 enum Message {
-    Change,
+    /// Something may have changed there.
+    Change(Hint),
     /// Notifications have failed; some may be lost.
     Trouble(notify::Error),
     Stop,
@@ -72,64 +74,73 @@ struct Follower {
 
 impl Follower {
     fn run(mut self) {
+        let mut hint = Hint::Everywhere;
+        // When everything was looked at last.
+        let mut complete = Instant::now();
         loop {
-            // Directories that came with the last scan may have changed before they were watched.
-            let again = self.shared.scan();
-            let fresh = self.notifications.follow(self.shared.watched());
-            let wait = match (fresh, again) {
-                (true, _) => Duration::ZERO,
-                (false, Some(again)) => again,
-                (false, None) => self.notifications.interval(),
-            };
-            if self.wait(wait).is_stop() {
-                return;
+            if hint == Hint::Everywhere {
+                complete = Instant::now();
             }
+            let Scanned { again, moved } = self.shared.scan(&hint);
+            // Directories that came with this scan may have changed before they were watched.
+            let fresh = moved && self.notifications.follow(self.shared.watched());
+            let safety = if fresh { Duration::ZERO } else { self.notifications.interval().saturating_sub(complete.elapsed()) };
+            let (longest, otherwise) = match again {
+                Some(again) if again < safety => (again, Hint::nowhere()),
+                _ => (safety, Hint::Everywhere),
+            };
+            hint = match self.wait(longest, otherwise) {
+                Next::Scan(hint) => hint,
+                Next::Stop => return,
+            };
         }
     }
 
-    /// Returns when it is time for a scan.
-    fn wait(&self, longest: Duration) -> Next {
-        match self.receiver.recv_timeout(longest) {
-            Ok(message) if self.note(&message).is_stop() => return Next::Stop,
-            Ok(_) => {}
-            Err(RecvTimeoutError::Timeout) => return Next::Scan,
+    /// Returns when it is time for a scan, at the latest after `longest`, and then `otherwise` is where.
+    fn wait(&self, longest: Duration, otherwise: Hint) -> Next {
+        let mut hint = match self.receiver.recv_timeout(longest) {
+            Ok(message) => match message.hint() {
+                Some(hint) => hint,
+                None => return Next::Stop,
+            },
+            Err(RecvTimeoutError::Timeout) => return Next::Scan(otherwise),
             Err(RecvTimeoutError::Disconnected) => return Next::Stop,
-        }
+        };
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.receiver.recv_timeout(QUIET.min(left)) {
-                Ok(message) if self.note(&message).is_stop() => return Next::Stop,
-                Ok(_) if left.is_zero() => return Next::Scan,
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => return Next::Scan,
+                Ok(message) => match message.hint() {
+                    Some(more) => hint.add(more),
+                    None => return Next::Stop,
+                },
+                Err(RecvTimeoutError::Timeout) => return Next::Scan(hint),
                 Err(RecvTimeoutError::Disconnected) => return Next::Stop,
             }
-        }
-    }
-
-    fn note(&self, message: &Message) -> Next {
-        match message {
-            Message::Stop => Next::Stop,
-            Message::Change => Next::Scan,
-            Message::Trouble(error) => {
-                tracing::warn!(error = %error, "notifications of changed manifests failed; looking through the directory instead");
-                Next::Scan
+            if left.is_zero() {
+                return Next::Scan(hint);
             }
         }
     }
 }
 
-#[derive(PartialEq)]
-enum Next {
-    Scan,
-    Stop,
+impl Message {
+    /// Where to look because of it; `None` if that is over.
+    fn hint(self) -> Option<Hint> {
+        match self {
+            Self::Stop => None,
+            Self::Change(hint) => Some(hint),
+            Self::Trouble(error) => {
+                tracing::warn!(error = %error, "notifications of changed manifests failed; looking through the directory instead");
+                Some(Hint::Everywhere)
+            }
+        }
+    }
 }
 
-impl Next {
-    fn is_stop(&self) -> bool {
-        *self == Self::Stop
-    }
+enum Next {
+    Scan(Hint),
+    Stop,
 }
 
 /// What the system is asked to tell about.
@@ -145,7 +156,7 @@ impl Notifications {
     fn new(sender: Sender<Message>) -> Self {
         let tell = move |result: notify::Result<Event>| {
             let message = match result {
-                Ok(event) if matters(&event.kind) => Message::Change,
+                Ok(event) if matters(&event.kind) => Message::Change(hint(event)),
                 Ok(_) => return,
                 Err(error) => Message::Trouble(error),
             };
@@ -159,7 +170,7 @@ impl Notifications {
     }
 
     /// Watches these directories and no others. Returns whether any is new.
-    fn follow(&mut self, directories: Vec<PathBuf>) -> bool {
+    fn follow(&mut self, directories: BTreeSet<PathBuf>) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
         // Resolved, or else one directory by two names would be one watch that either name ends.
         let wanted: HashMap<PathBuf, (u64, u64)> = directories.iter().filter_map(|path| Some((path.canonicalize().ok()?, identity(path)?))).collect();
@@ -192,6 +203,14 @@ impl Notifications {
 
     fn interval(&self) -> Duration {
         if self.complete { SAFETY } else { POLL }
+    }
+}
+
+/// Where something happened; one that doesn't say so, or says that others were lost, may be about anything.
+fn hint(event: Event) -> Hint {
+    match event.need_rescan() || event.paths.is_empty() {
+        true => Hint::Everywhere,
+        false => Hint::At(event.paths.into_iter().collect()),
     }
 }
 

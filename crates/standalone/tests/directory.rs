@@ -476,6 +476,59 @@ fn a_change_is_noticed() {
     fixture.becomes("one", "SecretNotFound: Secret \"team/s\", named by spec.auth.secretRef, does not exist");
 }
 
+/// Every kind of change, told by the system and not found by looking at everything, which would be ten seconds later.
+#[test]
+fn notifications_say_enough() {
+    let fixture = Fixture::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = elsewhere.path();
+    put(&elsewhere.join("v/token"), "value-0");
+    put(&elsewhere.join("linked.yaml"), &connector("linked", "https://linked.example"));
+    let _watch = fixture.directory.watch().unwrap();
+    let path = |name: &str| fixture.path(name);
+    let from_folder = secret("")
+        .replace(
+            "namespace: team}",
+            &format!("namespace: team, annotations: {{standalone.connectors.alauda.io/data-from: '{}'}}}}", elsewhere.join("v").display()),
+        )
+        .replace("stringData: {token: ''}\n", "");
+    let changes: [&dyn Fn(); 19] = [
+        &|| put(&path("two.yaml"), &connector("two", "https://two.example")),
+        &|| put(&path("two.yaml"), &connector("two", "https://2.example")),
+        &|| put(&path("sub/three.yaml"), &connector("three", "https://three.example")),
+        &|| fs::rename(path("two.yaml"), path("sub/two.yaml")).unwrap(),
+        &|| fs::rename(path("sub"), path("other")).unwrap(),
+        &|| fs::rename(path("other"), path(".other")).unwrap(),
+        &|| fs::rename(path(".other"), path("sub")).unwrap(),
+        &|| fs::rename(path("sub/two.yaml"), path("sub/two.txt")).unwrap(),
+        &|| fs::rename(path("sub/two.txt"), path("sub/two.json")).unwrap(),
+        &|| fs::set_permissions(path("secret.yaml"), fs::Permissions::from_mode(0o644)).unwrap(),
+        &|| symlink(elsewhere.join("linked.yaml"), path("linked.yaml")).unwrap(),
+        &|| put(&elsewhere.join("linked.yaml"), &connector("linked", "https://other.example")),
+        &|| symlink("/usr", path("usr")).unwrap(),
+        &|| fs::remove_file(path("usr")).unwrap(),
+        &|| put(&path("secret.yaml"), &from_folder),
+        &|| put(&elsewhere.join("v/token"), "value-1"),
+        &|| fs::remove_file(path("linked.yaml")).unwrap(),
+        &|| fs::remove_dir_all(path("sub")).unwrap(),
+        &|| put(&path("sub/two.yaml"), &connector("two", "https://two.example")),
+    ];
+    // The snapshot's `Debug` has no secrets in it.
+    let shown = |directory: &Directory| {
+        let mut shown: Vec<String> =
+            directory.snapshot().load().connectors().map(|connector| format!("{connector:?} {}", state(directory, connector.name.name()))).collect();
+        shown.extend(directory.report().findings().iter().map(ToString::to_string));
+        shown.sort();
+        shown
+    };
+    for (number, change) in changes.iter().enumerate() {
+        change();
+        let expect = shown(&Directory::open(fixture.dir.path(), Options::default()).unwrap());
+        let reached = fixture.directory.wait_until(Instant::now() + Duration::from_secs(7), |directory| shown(directory) == expect);
+        assert!(reached, "change {number}: {:#?} and not {expect:#?}", shown(&fixture.directory));
+    }
+}
+
 #[test]
 fn a_volume_that_swaps_links_is_followed() {
     let fixture = Fixture::new();

@@ -84,7 +84,7 @@ fn soak() {
         grant("team/builder", "team/secure"),
     ]);
     let mut proxy = Connectors::start_with(&folder, TIMEOUTS);
-    let files_before = open_files(proxy.id());
+    let files_before = files_at_rest(&proxy);
     let account = Arc::new(Account::default());
     let caller = Arc::new(Proxy { address: proxy.listen(), token: proxy.token("team/builder") });
     let samples = while_measuring(proxy.id(), || call(&caller, seed, time, &account));
@@ -171,6 +171,19 @@ fn check_memory(samples: &[u64]) {
     if last > first + first / 10 + NOISE {
         wrong(format!("the memory has grown from {first} to {last}: {samples:?}"));
     }
+}
+
+/// The files of a proxy that has nothing to do: not all of its threads may have begun when it says that it is ready.
+fn files_at_rest(proxy: &Connectors<'_>) -> Vec<PathBuf> {
+    /// Looks in a row that see no change.
+    const LOOKS: u32 = 100;
+    let (mut seen, mut looks) = (Vec::new(), 0);
+    wait_for("the proxy to be at rest", || {
+        let now = open_files(proxy.id());
+        looks = if now == seen { looks + 1 } else { 0 };
+        seen = now;
+        (looks == LOOKS).then(|| seen.clone())
+    })
 }
 
 /// Every file is closed, but for those of idle connections; if there is time, those too.

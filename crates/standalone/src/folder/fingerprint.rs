@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::Stat;
+
 /// Two writes this close together may leave the same times: file systems count in ticks of the kernel's clock, at most 10 ms long, and
 /// some in coarser steps.
 const TICK: Duration = Duration::from_millis(100);
@@ -61,6 +63,20 @@ impl From<&Metadata> for Fingerprint {
             mode: metadata.mode(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// The same as from the standard library's [`Metadata`] of the file.
+impl From<&Stat> for Fingerprint {
+    fn from(stat: &Stat) -> Self {
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            length: stat.st_size.cast_unsigned(),
+            mode: stat.st_mode,
+            modified: (stat.st_mtime, stat.st_mtime_nsec.cast_signed()),
+            changed: (stat.st_ctime, stat.st_ctime_nsec.cast_signed()),
         }
     }
 }

@@ -4,8 +4,13 @@
 //! Connectors are there but unusable, so that whoever asks for one is told why, and nothing else of it counts. Rights are the exception:
 //! those that a broken file no longer has in it, as far as that can be told, are gone.
 
+mod decide;
 mod fingerprint;
+mod look;
 mod read;
+mod seen;
+mod ties;
+mod touched;
 mod values;
 mod walk;
 
@@ -17,7 +22,11 @@ use std::time::{Duration, SystemTime};
 
 use connectors_crd::{Problem, Severity};
 use fingerprint::Fingerprint;
+pub(crate) use look::Hint;
 use read::{MAX_MANIFEST, Read};
+use seen::Seen;
+use ties::Ties;
+use touched::Touched;
 use values::{Values, ValuesFound};
 
 use crate::Options;
@@ -34,19 +43,29 @@ pub(crate) struct Folder {
     dir: PathBuf,
     options: Options,
     files: BTreeMap<PathBuf, File>,
+    seen: Seen,
+    ties: Ties,
+    /// Every directory that was read, as it was come to, by what it resolves to.
+    directories: HashMap<PathBuf, PathBuf>,
     /// Directories that can't be read.
     unreadable: Vec<Finding>,
     /// Links that are not followed.
     outside: Vec<Finding>,
-    watched: BTreeSet<PathBuf>,
+    /// Files that were being written.
+    waiting: BTreeSet<PathBuf>,
+    /// Files that aren't good, and those of them that say what they can't say because of others.
+    broken: BTreeSet<PathBuf>,
+    clashing: BTreeSet<PathBuf>,
+    /// Files with Secrets that take their values from folders.
+    with_folders: BTreeSet<PathBuf>,
+    /// What is in force, of good files and of what others were.
+    defined: HashMap<Arc<ObjectId>, Arc<Object>>,
     /// Random for each process, so that what is kept of a file's content tells nothing about it.
     digest: RandomState,
 }
 
 #[derive(Debug)]
 struct File {
-    /// What it was when it was read; `None` if it must be read again in any case.
-    seen: Option<Fingerprint>,
     /// Digest of its content and its Secrets' values.
     digest: u64,
     /// Directories besides its own in which a change is a change of this file.
@@ -67,15 +86,21 @@ struct File {
 pub(crate) struct Scan {
     /// Whether anything else is in force than before.
     pub(crate) changed: bool,
+    /// The objects of which that may be said.
+    pub(crate) objects: BTreeSet<Arc<ObjectId>>,
+    /// Findings that were there before, and those that are there now. What is in both stays.
+    pub(crate) gone: Vec<Finding>,
+    pub(crate) come: Vec<Finding>,
+    /// Whether there may be other directories to watch.
+    pub(crate) moved: bool,
     /// When to scan again, even if nothing more happens.
     pub(crate) again: Option<Duration>,
 }
 
-/// An object and the file that it stands in.
-#[derive(Clone)]
-pub(crate) struct Placed<'a> {
-    pub(crate) file: &'a Path,
-    pub(crate) object: &'a Object,
+/// An object that counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    pub(crate) object: Arc<Object>,
     /// Why it can't be used, if it can't.
     pub(crate) unusable: Option<Problem>,
 }
@@ -87,68 +112,71 @@ impl Folder {
             dir: dir.to_owned(),
             options: options.clone(),
             files: BTreeMap::new(),
+            seen: Seen::default(),
+            ties: Ties::default(),
+            directories: HashMap::new(),
             unreadable: Vec::new(),
             outside: Vec::new(),
-            watched: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            broken: BTreeSet::new(),
+            clashing: BTreeSet::new(),
+            with_folders: BTreeSet::new(),
+            defined: HashMap::new(),
             digest: RandomState::new(),
         }
     }
 
-    /// Reads what is new or changed, forgets what is gone, and decides what is in force.
-    pub(crate) fn scan(&mut self) -> Scan {
-        let before = self.identities();
-        let mut walk = walk::walk(&self.dir, self.options.state.as_deref());
-        // What can't be looked at isn't known to be gone.
-        self.files.retain(|path, _| walk.files.contains(path) || walk.unreadable.iter().any(|(dir, _)| path.starts_with(dir)));
-        if walk.cut_short {
-            walk.files.extend(self.files.keys().cloned());
-        }
-        let mut again = None;
-        for path in &walk.files {
-            if self.refresh(path) == Settled::No {
-                again = Some(UNSETTLED);
+    /// Reads what is new or changed, forgets what is gone, and decides what is in force. With a hint it looks nowhere else, if that is enough.
+    pub(crate) fn scan(&mut self, hint: &Hint) -> Scan {
+        let mut touched = Touched::default();
+        let mut scan = Scan::default();
+        let mut files = self.look(hint, &mut touched, &mut scan);
+        files.append(&mut self.waiting);
+        for path in files {
+            if self.refresh(&path, &mut touched) == Settled::No {
+                self.waiting.insert(path);
+                scan.again = Some(UNSETTLED);
             }
         }
-        self.decide();
-        let leads_out = "is a link that leads out of the directory, so it is not followed; put the folder itself here";
-        self.outside = walk.outside.iter().map(|link| about_file(link, Severity::Warning, leads_out.into())).collect();
-        self.unreadable = walk.unreadable.into_iter().map(|(dir, error)| about_file(&dir, Severity::Error, error)).collect();
-        self.watched = walk.directories;
-        self.watched.extend(walk::links(&self.dir));
-        for file in self.files.values() {
-            self.watched.extend(file.links.iter().chain(&file.values.links).chain(&file.values.folders).cloned());
-            self.watched.extend(file.values.inputs.iter().filter_map(|(path, _)| path.parent().map(Path::to_owned)));
+        scan.moved |= self.ties.end();
+        self.decide(&mut touched);
+        for (path, before) in touched.files() {
+            let file = self.files.get(path);
+            scan.changed |= before.differs(file, &mut scan.objects);
+            scan.gone.extend_from_slice(before.findings());
+            scan.come.extend(file.into_iter().flat_map(File::findings).cloned());
         }
-        Scan { changed: before != self.identities(), again }
+        scan
     }
 
-    /// The objects in force, in the order of the files.
-    pub(crate) fn in_force(&self) -> Vec<Placed<'_>> {
-        let good = self.files.iter().filter_map(|(path, file)| Some((path, file.good.as_deref()?)));
-        let mut objects: Vec<Placed<'_>> =
-            good.flat_map(|(path, manifest)| manifest.objects.iter().map(|object| Placed { file: path, object, unusable: None })).collect();
-        let mut taken: HashSet<&ObjectId> = objects.iter().map(|placed| &placed.object.id).collect();
-        for (path, file) in self.files.iter().filter(|(_, file)| file.good.is_none()) {
-            for object in file.latest.objects.iter().filter(|object| object.can_be_unusable()) {
-                if taken.insert(&object.id) {
-                    objects.push(Placed { file: path, object, unusable: Some(object.error.clone().unwrap_or_else(broken_file)) });
-                }
+    /// The objects in force, those of broken files after the others.
+    pub(crate) fn in_force(&self) -> Vec<Placed> {
+        let mut objects: Vec<Placed> = self.defined.values().map(|object| Placed { object: object.clone(), unusable: None }).collect();
+        let mut taken = HashSet::new();
+        for placed in self.unusable() {
+            if !self.defined.contains_key(&placed.object.id) && taken.insert(placed.object.id.clone()) {
+                objects.push(placed);
             }
         }
         objects
     }
 
+    /// The object of that name that is in force.
+    pub(crate) fn placed(&self, id: &ObjectId) -> Option<Placed> {
+        let defined = self.defined.get(id).map(|object| Placed { object: object.clone(), unusable: None });
+        defined.or_else(|| self.unusable().find(|placed| *placed.object.id == *id))
+    }
+
     /// Every object as it is written, in force or not; of several with one name the first.
-    pub(crate) fn written(&self) -> Vec<Placed<'_>> {
+    pub(crate) fn written(&self) -> Vec<Placed> {
         let mut taken = HashSet::new();
-        let all = self.files.iter().flat_map(|(path, file)| file.latest.objects.iter().map(move |object| (path, object)));
-        all.filter(|(_, object)| taken.insert(&object.id)).map(|(path, object)| Placed { file: path, object, unusable: object.error.clone() }).collect()
+        let all = self.files.values().flat_map(|file| &file.latest.objects);
+        all.filter(|object| taken.insert(&*object.id)).map(|object| Placed { object: object.clone(), unusable: object.error.clone() }).collect()
     }
 
     /// What is wrong with the files, each by itself and by what the others define.
     pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
-        let files = self.files.values().flat_map(|file| file.latest.findings.iter().chain(&file.clashes).chain(&file.warning).chain(&file.values.warnings));
-        self.unreadable.iter().chain(&self.outside).chain(files)
+        self.unreadable.iter().chain(&self.outside).chain(self.files.values().flat_map(File::findings))
     }
 
     /// How many files there are.
@@ -158,13 +186,13 @@ impl Folder {
 
     /// How many of them, and of the directories, are broken.
     pub(crate) fn broken(&self) -> usize {
-        self.unreadable.len() + self.files.values().filter(|file| !file.is_good()).count()
+        self.unreadable.len() + self.broken.len()
     }
 
     /// The first error of each directory and file of which not everything is in force that it now says.
     pub(crate) fn broken_parts(&self) -> impl Iterator<Item = &Finding> {
         let is_error = |finding: &&Finding| finding.severity == Severity::Error;
-        let files = self.files.values().filter(|file| !file.is_good());
+        let files = self.broken.iter().filter_map(|path| self.files.get(path));
         self.unreadable.iter().chain(files.filter_map(move |file| file.latest.findings.iter().chain(&file.clashes).find(is_error)))
     }
 
@@ -174,13 +202,29 @@ impl Folder {
     }
 
     /// Directories in which a change matters.
-    pub(crate) fn watched(&self) -> &BTreeSet<PathBuf> {
-        &self.watched
+    pub(crate) fn watched(&self) -> BTreeSet<PathBuf> {
+        let links = walk::links(&self.dir);
+        self.directories.keys().chain(self.ties.directories()).cloned().chain(links).collect()
     }
 
-    fn refresh(&mut self, path: &Path) -> Settled {
+    /// The classes and Connectors of files that have never been good, by file; some may be in force from elsewhere.
+    fn unusable(&self) -> impl Iterator<Item = Placed> {
+        let never_good = self.broken.iter().filter_map(|path| self.files.get(path)).filter(|file| file.good.is_none());
+        let objects = never_good.flat_map(|file| &file.latest.objects).filter(|object| object.can_be_unusable());
+        objects.map(|object| Placed { object: object.clone(), unusable: Some(object.error.clone().unwrap_or_else(broken_file)) })
+    }
+
+    fn forget(&mut self, path: &Path, touched: &mut Touched) {
+        touched.touch(path, self.files.get(path));
+        self.files.remove(path);
+        self.seen.remove(path);
+        self.ties.remove(path);
+        self.with_folders.remove(path);
+    }
+
+    fn refresh(&mut self, path: &Path, touched: &mut Touched) -> Settled {
         let known = self.files.get(path);
-        if known.is_some_and(|file| file.is_current(path)) {
+        if self.seen.is_current(path) && known.is_some_and(File::has_current_values) {
             return Settled::Yes;
         }
         let started = SystemTime::now();
@@ -188,135 +232,63 @@ impl Folder {
         let mut values = ValuesFound::default();
         let mut warning = None;
         let mut seen = None;
+        // `None` if it says what it said.
         let manifest = match read::read(path, MAX_MANIFEST, known.is_some()) {
             Read::Unsettled => return Settled::No,
             Read::Gone => {
-                self.files.remove(path);
+                self.forget(path, touched);
                 return Settled::Yes;
             }
             Read::Failed(message) => {
+                digest.write_u8(0);
                 digest.write(message.as_bytes());
-                Manifest::unreadable(about_file(path, Severity::Error, message))
+                Some(Manifest::unreadable(about_file(path, Severity::Error, message)))
             }
             Read::Content(content, fingerprint) => {
+                digest.write_u8(1);
                 digest.write(&content);
-                let manifest = match std::str::from_utf8(&content) {
-                    Err(_) => Manifest::unreadable(about_file(path, Severity::Error, "is not valid UTF-8".into())),
-                    Ok(text) => {
+                let same = known.filter(|file| file.values.inputs.is_empty() && file.digest == digest.finish());
+                let manifest = match (same, std::str::from_utf8(&content)) {
+                    (Some(_), _) => None,
+                    (None, Err(_)) => Some(Manifest::unreadable(about_file(path, Severity::Error, "is not valid UTF-8".into()))),
+                    (None, Ok(text)) => {
                         let state = self.options.state.clone().unwrap_or_else(|| self.dir.join(DEFAULT_FOLDER));
                         let mut reader = Values::new(path, &state, known.is_some(), &mut digest);
                         let manifest = manifest::read(path, text, &self.options.system_namespace, &mut reader);
                         values = reader.found;
-                        manifest
+                        Some(manifest)
                     }
                 };
                 if values.unsettled {
                     return Settled::No;
                 }
-                let exposed = manifest.holds_secrets.then(|| fingerprint.warning()).flatten();
+                let holds_secrets = manifest.as_ref().or(same.map(|file| &*file.latest)).is_some_and(|manifest| manifest.holds_secrets);
+                let exposed = holds_secrets.then(|| fingerprint.warning()).flatten();
                 warning = exposed.map(|message| about_file(path, Severity::Warning, message));
                 seen = (fingerprint.is_settled(started) && values.is_settled(started)).then_some(fingerprint);
                 manifest
             }
         };
         let (digest, links) = (digest.finish(), walk::links(path));
-        match self.files.get_mut(path) {
-            Some(file) if file.digest == digest && file.values.folders == values.folders => {
-                *file = File { seen, links, values, warning, digest, latest: file.latest.clone(), clashes: Vec::new(), good: file.good.take() };
-            }
-            known => {
-                let good = known.and_then(|file| file.good.take());
-                let file = File { seen, digest, links, values, warning, latest: Arc::new(manifest), clashes: Vec::new(), good };
-                self.files.insert(path.to_owned(), file);
-            }
-        }
+        touched.touch(path, known);
+        let mut file = File { digest, links, values, warning, latest: Arc::default(), clashes: Vec::new(), good: None };
+        let before = self.files.remove(path).map(|before| {
+            file.good = before.good;
+            file.clashes = before.clashes;
+            (before.latest, before.digest == file.digest && before.values.folders == file.values.folders)
+        });
+        file.latest = match (manifest, before) {
+            (Some(_), Some((latest, true))) | (None, Some((latest, _))) => latest,
+            (manifest, _) => Arc::new(manifest.unwrap_or_default()),
+        };
+        self.ties.set(path, &file.elsewhere());
+        match file.values.folders.is_empty() {
+            true => self.with_folders.remove(path),
+            false => self.with_folders.insert(path.to_owned()),
+        };
+        self.seen.put(path, seen);
+        self.files.insert(path.to_owned(), file);
         Settled::Yes
-    }
-
-    /// Decides for each file whether what it says is in force, or what it said before.
-    fn decide(&mut self) {
-        for file in self.files.values_mut() {
-            file.clashes.clear();
-        }
-        let shared = self.shared_value_folders();
-        for finding in shared {
-            self.break_file(finding);
-        }
-        self.files.values_mut().filter(|file| !file.is_good()).for_each(File::withdraw);
-        // Each round takes what one file says out of force, so there are no more rounds than files.
-        while let Some(finding) = self.clash() {
-            self.break_file(finding);
-        }
-        for file in self.files.values_mut().filter(|file| file.is_good()) {
-            file.good = Some(file.latest.clone());
-        }
-    }
-
-    /// Makes a file fall back on what it said before.
-    fn break_file(&mut self, finding: Finding) {
-        if let Some(file) = self.files.get_mut(&finding.file) {
-            file.clashes.push(finding);
-            file.withdraw();
-        }
-    }
-
-    /// Value folders that manifests are in, as errors of the files that name them: a Secret must neither take what stands in other
-    /// people's manifests nor keep them from being read.
-    fn shared_value_folders(&self) -> Vec<Finding> {
-        if self.files.values().all(|file| file.values.folders.is_empty()) {
-            return Vec::new();
-        }
-        let mut manifests: HashMap<&Path, &Path> = HashMap::new();
-        for path in self.files.keys() {
-            manifests.entry(path.parent().unwrap_or(Path::new(""))).or_insert(path);
-        }
-        let manifests: HashMap<PathBuf, &Path> = manifests.into_iter().filter_map(|(folder, path)| Some((folder.canonicalize().ok()?, path))).collect();
-        let named = self.files.iter().flat_map(|(path, file)| file.values.folders.iter().map(move |folder| (path, folder)));
-        let shared = named.filter_map(|(path, folder)| manifests.get(folder).map(|manifest| (path, manifest)));
-        let finding = |(path, manifest): (&PathBuf, &&Path)| {
-            let message = format!(
-                "has a Secret that takes its values from a folder with manifests in it, such as {}; keep values in a folder of their own, \
-                 and if one is called like a manifest, in a folder whose name begins with a dot",
-                manifest.display()
-            );
-            about_file(path, Severity::Error, message)
-        };
-        shared.map(finding).collect()
-    }
-
-    /// An object that two files define, as an error of the one that must yield: the one that didn't have it before, else the later.
-    fn clash(&self) -> Option<Finding> {
-        let mut claims: HashMap<&ObjectId, Claim<'_>> = HashMap::new();
-        for (path, file) in &self.files {
-            let said_before = file.good.as_deref();
-            let Some(manifest) = (if file.is_good() { Some(&*file.latest) } else { said_before }) else { continue };
-            for object in &manifest.objects {
-                let held = said_before.is_some_and(|before| before.objects.iter().any(|before| before.id == object.id));
-                let claim = Claim { path, object, held, can_yield: file.is_good() };
-                if let Some(first) = claims.insert(&object.id, claim) {
-                    let claim = Claim { path, object, held, can_yield: file.is_good() };
-                    // What both said before was in force together, so it can't clash.
-                    if !claim.can_yield && !first.can_yield {
-                        continue;
-                    }
-                    let (keeps, yields) = if !claim.can_yield || (claim.held && !first.held && first.can_yield) { (claim, first) } else { (first, claim) };
-                    let message = format!("is defined twice; the other is at {}:{}", keeps.path.display(), keeps.object.at);
-                    let object = Some(yields.object.id.to_string());
-                    return Some(Finding { at: Some(yields.object.at), object, ..about_file(yields.path, Severity::Error, message) });
-                }
-            }
-        }
-        None
-    }
-
-    /// What tells whether anything else is in force.
-    fn identities(&self) -> Vec<Identity> {
-        let identity = |(path, file): (&PathBuf, &File)| Identity {
-            path: path.clone(),
-            manifest: file.good.as_ref().unwrap_or(&file.latest).clone(),
-            good: file.good.is_some(),
-        };
-        self.files.iter().map(identity).collect()
     }
 }
 
@@ -326,44 +298,24 @@ enum Settled {
     No,
 }
 
-/// What of a file is in force. Keeps the manifest, so that no other can come to lie at its address.
-struct Identity {
-    path: PathBuf,
-    manifest: Arc<Manifest>,
-    good: bool,
-}
-
-impl PartialEq for Identity {
-    fn eq(&self, other: &Self) -> bool {
-        self.path == other.path && Arc::ptr_eq(&self.manifest, &other.manifest) && self.good == other.good
-    }
-}
-
-/// One file's definition of an object.
-struct Claim<'a> {
-    path: &'a Path,
-    object: &'a Object,
-    /// Whether the file defined it before.
-    held: bool,
-    /// Whether the file has something to fall back on that it hasn't fallen back on yet.
-    can_yield: bool,
-}
-
 impl File {
     fn is_good(&self) -> bool {
         !self.latest.is_broken() && self.clashes.is_empty()
     }
 
-    /// Rights that the new text takes back don't outlast it because something else in it is wrong.
-    fn withdraw(&mut self) {
-        if let Some(rest) = self.good.as_ref().and_then(|good| good.without_rights_not_in(&self.latest)) {
-            self.good = Some(Arc::new(rest));
-        }
+    /// Whether what its Secrets take their values from has not changed.
+    fn has_current_values(&self) -> bool {
+        self.values.inputs.iter().all(|(path, seen)| *seen == Fingerprint::of(path))
     }
 
-    /// Whether neither it nor what its Secrets take their values from has changed.
-    fn is_current(&self, path: &Path) -> bool {
-        self.seen.is_some() && self.seen == Fingerprint::of(path) && self.values.inputs.iter().all(|(path, seen)| *seen == Fingerprint::of(path))
+    fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.latest.findings.iter().chain(&self.clashes).chain(&self.warning).chain(&self.values.warnings)
+    }
+
+    /// Directories besides its own in which a change is a change of this file.
+    fn elsewhere(&self) -> BTreeSet<PathBuf> {
+        let inputs = self.values.inputs.iter().filter_map(|(path, _)| path.parent().map(Path::to_owned));
+        self.links.iter().chain(&self.values.links).chain(&self.values.folders).cloned().chain(inputs).collect()
     }
 }
 
@@ -375,3 +327,6 @@ fn about_file(file: &Path, severity: Severity, message: String) -> Finding {
 fn broken_file() -> Problem {
     Problem { field: "manifest".into(), message: "the file that holds it has errors; `connectors check` shows them".into(), severity: Severity::Error }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,13 +31,15 @@ pub(crate) struct Manifest {
     /// Whether there are values of Secrets in the file itself.
     pub(crate) holds_secrets: bool,
     /// Every object that the text names, with errors or without; `None` if it could not be read to its end.
-    named: Option<HashSet<ObjectId>>,
+    named: Option<HashSet<Arc<ObjectId>>>,
 }
 
 /// One object.
 #[derive(Debug)]
 pub(crate) struct Object {
-    pub(crate) id: ObjectId,
+    pub(crate) id: Arc<ObjectId>,
+    /// The file that it stands in.
+    pub(crate) file: Arc<Path>,
     pub(crate) at: Position,
     /// Where its fields are; only kept for kinds that refer to other objects.
     pub(crate) places: Places,
@@ -107,7 +109,7 @@ impl Object {
 
 /// Reads a file's text. `file` is how findings call it.
 pub(crate) fn read(file: &Path, text: &str, system_namespace: &str, values: &mut dyn ValueFolders) -> Manifest {
-    let mut reader = Reader { file, system_namespace, values, manifest: Manifest::default(), seen: HashMap::new() };
+    let mut reader = Reader { file: file.into(), system_namespace, values, manifest: Manifest::default(), seen: HashMap::new() };
     let (documents, syntax) = yaml::parse(text);
     for document in documents.iter().filter(|document| !document.is_null()) {
         reader.document(document);
@@ -123,17 +125,17 @@ pub(crate) fn read(file: &Path, text: &str, system_namespace: &str, values: &mut
 }
 
 struct Reader<'f> {
-    file: &'f Path,
+    file: Arc<Path>,
     system_namespace: &'f str,
     values: &'f mut dyn ValueFolders,
     manifest: Manifest,
-    seen: HashMap<ObjectId, Position>,
+    seen: HashMap<Arc<ObjectId>, Position>,
 }
 
 impl Reader<'_> {
     fn report(&mut self, object: Option<String>, at: Position, problem: Problem) {
         let Problem { field, message, severity } = problem;
-        self.manifest.findings.push(Finding { file: self.file.to_owned(), at: Some(at), severity, object, field, message });
+        self.manifest.findings.push(Finding { file: self.file.to_path_buf(), at: Some(at), severity, object, field, message });
     }
 
     fn refuse(&mut self, object: Option<String>, at: Position, field: &str, message: impl Into<String>) {
@@ -184,7 +186,7 @@ impl Reader<'_> {
         let places = Places::of(node);
         let mut found = Found { problems: repeated_keys(node), unreadable: Vec::new() };
         let (meta, content) = self.content(kind, node, &mut found);
-        let id = ObjectId::new(kind, &meta.namespace, &meta.name);
+        let id = Arc::new(ObjectId::new(kind, &meta.namespace, &meta.name));
         found.add(&places, metadata(kind, &meta));
         found.add(&places, annotations(kind, &meta));
 
@@ -203,7 +205,7 @@ impl Reader<'_> {
         }
         if !first && !meta.name.is_empty() {
             let places = if kind.refers_to_others() { places } else { Places::default() };
-            self.manifest.objects.push(Arc::new(Object { id, at: node.at, places, error, unreadable: found.unreadable, content }));
+            self.manifest.objects.push(Arc::new(Object { id, file: self.file.clone(), at: node.at, places, error, unreadable: found.unreadable, content }));
         }
     }
 

@@ -1,59 +1,36 @@
 //! Problems between objects. None of them breaks a file: what refers to something may come before it.
 
-use std::collections::BTreeMap;
-
 use connectors_core::Unready;
 use connectors_crd::{CaProblem, Connector, Problem, Secrets as _, Severity, ca_certificates, conditions, did_you_mean, first_error, validate};
 
 use super::{World, ca_finding, finding, rules};
 use crate::folder::Placed;
-use crate::manifest::{Binding, Content, Kind, Object};
+use crate::manifest::{Binding, Content, Kind, Object, ObjectId};
 use crate::report::Finding;
 
-/// Everything that doesn't fit. `ca` is what is wrong with the labelled CA Secrets.
-pub(super) fn findings(objects: &[Placed<'_>], world: &World, ca: &[CaProblem]) -> Vec<Finding> {
-    let names = Names::of(objects);
-    let mut findings = Vec::new();
-    for placed in objects {
-        let object = placed.object;
-        let problems = match &object.content {
-            Content::Connector(connector) => self::connector(connector, world, &names),
-            Content::Role(rules) => rules::problems(rules, world),
-            Content::ClusterRole(role) => rules::problems(&role.rules, world),
-            Content::RoleBinding(binding) => binding_problems(binding, &object.id.namespace, &names),
-            Content::ClusterRoleBinding(binding) => binding_problems(binding, "", &names),
-            Content::Secret(_) => {
-                let own = ca.iter().filter(|problem| is_about(problem, object));
-                findings.extend(own.map(|problem| ca_finding(placed, problem)));
-                continue;
-            }
-            _ => continue,
-        };
-        let sayable = problems.into_iter().filter(|problem| object.knows(&problem.field));
-        findings.extend(sayable.map(|problem| finding(placed, problem)));
-    }
-    findings
+/// What doesn't fit about one object. `ca` is what is wrong with the labelled CA Secrets.
+pub(super) fn findings(placed: &Placed, world: &World, ca: &[CaProblem]) -> Vec<Finding> {
+    let object = &*placed.object;
+    let problems = match &object.content {
+        Content::Connector(connector) => self::connector(connector, world),
+        Content::Role(rules) => rules::problems(rules, world),
+        Content::ClusterRole(role) => rules::problems(&role.rules, world),
+        Content::RoleBinding(binding) => binding_problems(binding, &object.id.namespace, world),
+        Content::ClusterRoleBinding(binding) => binding_problems(binding, "", world),
+        Content::Secret(_) => return ca.iter().filter(|problem| is_about(problem, object)).map(|problem| ca_finding(placed, problem)).collect(),
+        _ => return Vec::new(),
+    };
+    problems.into_iter().filter(|problem| object.knows(&problem.field)).map(|problem| finding(placed, problem)).collect()
 }
 
-/// The objects that were written down, and whether each can be used.
-struct Names<'a>(BTreeMap<(Kind, &'a str, &'a str), bool>);
-
-impl<'a> Names<'a> {
-    fn of(objects: &[Placed<'a>]) -> Self {
-        let name = |placed: &Placed<'a>| {
-            let id = &placed.object.id;
-            ((id.kind, id.namespace.as_str(), id.name.as_str()), placed.unusable.is_none())
-        };
-        Self(objects.iter().map(name).collect())
-    }
-
+impl World {
     fn exists(&self, kind: Kind, namespace: &str, name: &str) -> bool {
-        self.0.contains_key(&(kind, namespace, name))
+        self.objects.contains_key(&ObjectId::new(kind, namespace, name))
     }
 
     /// Whether nothing can be said about what a Secret holds, because something is wrong with it that is reported already.
     fn is_broken_secret(&self, namespace: &str, name: &str) -> bool {
-        self.0.get(&(Kind::Secret, namespace, name)) == Some(&false)
+        self.objects.get(&ObjectId::new(Kind::Secret, namespace, name)).is_some_and(|placed| placed.unusable.is_some())
     }
 }
 
@@ -65,7 +42,7 @@ pub(super) fn warning(field: impl Into<String>, message: impl Into<String>) -> P
     Problem { field: field.into(), message: message.into(), severity: Severity::Warning }
 }
 
-fn connector(connector: &Connector, world: &World, names: &Names<'_>) -> Vec<Problem> {
+fn connector(connector: &Connector, world: &World) -> Vec<Problem> {
     let mut problems = Vec::new();
     let name = &connector.spec.connector_class_name;
     match world.class_of(connector) {
@@ -80,17 +57,17 @@ fn connector(connector: &Connector, world: &World, names: &Names<'_>) -> Vec<Pro
             }
             problems.extend(validate::connector_against(connector, class.class()));
             if first_error(&validate::connector(connector)).is_none() && first_error(&problems).is_none() {
-                problems.extend(secret_problem(connector, world, names));
+                problems.extend(secret_problem(connector, world));
             }
         }
     }
-    problems.extend(ca_problem(connector, world, names));
+    problems.extend(ca_problem(connector, world));
     problems
 }
 
 /// What keeps the credential from being used. That the Secret isn't there may still change; that it doesn't fit won't by itself.
-fn secret_problem(connector: &Connector, world: &World, names: &Names<'_>) -> Option<Problem> {
-    if connector.secret_ref().is_some_and(|reference| names.is_broken_secret(&connector.metadata.namespace, &reference.name)) {
+fn secret_problem(connector: &Connector, world: &World) -> Option<Problem> {
+    if connector.secret_ref().is_some_and(|reference| world.is_broken_secret(&connector.metadata.namespace, &reference.name)) {
         return None;
     }
     let class = world.class_of(connector).filter(|class| class.error().is_none())?;
@@ -101,9 +78,9 @@ fn secret_problem(connector: &Connector, world: &World, names: &Names<'_>) -> Op
     })
 }
 
-fn ca_problem(connector: &Connector, world: &World, names: &Names<'_>) -> Option<Problem> {
+fn ca_problem(connector: &Connector, world: &World) -> Option<Problem> {
     let namespace = &connector.metadata.namespace;
-    let sayable = |name: &str| !name.is_empty() && !names.is_broken_secret(namespace, name);
+    let sayable = |name: &str| !name.is_empty() && !world.is_broken_secret(namespace, name);
     let reference = connector.spec.ca_cert_secret_ref.as_ref().filter(|reference| sayable(&reference.name))?;
     let problem = match world.secrets.secret(namespace, &reference.name).map(ca_certificates) {
         None => format!("Secret \"{namespace}/{}\" does not exist", reference.name),
@@ -118,12 +95,12 @@ fn is_about(problem: &CaProblem, object: &Object) -> bool {
 }
 
 /// A binding to a role or of a service account that isn't there. Either may come later.
-fn binding_problems(binding: &Binding, namespace: &str, names: &Names<'_>) -> Vec<Problem> {
+fn binding_problems(binding: &Binding, namespace: &str, world: &World) -> Vec<Problem> {
     let mut problems = Vec::new();
     let role = &binding.role_ref;
     let found = match role.kind.as_str() {
-        "Role" => names.exists(Kind::Role, namespace, &role.name),
-        "ClusterRole" => names.exists(Kind::ClusterRole, "", &role.name),
+        "Role" => world.exists(Kind::Role, namespace, &role.name),
+        "ClusterRole" => world.exists(Kind::ClusterRole, "", &role.name),
         _ => true,
     };
     if !found && !role.name.is_empty() {
@@ -131,7 +108,7 @@ fn binding_problems(binding: &Binding, namespace: &str, names: &Names<'_>) -> Ve
     }
     for (index, subject) in binding.subjects.iter().enumerate() {
         let is_account = subject.kind == "ServiceAccount" && !subject.namespace.is_empty() && !subject.name.is_empty();
-        if is_account && !names.exists(Kind::ServiceAccount, &subject.namespace, &subject.name) {
+        if is_account && !world.exists(Kind::ServiceAccount, &subject.namespace, &subject.name) {
             problems.push(warning(format!("subjects[{index}]"), format!("ServiceAccount {}/{} does not exist", subject.namespace, subject.name)));
         }
     }

@@ -1,0 +1,112 @@
+//! Where to look for changes.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use connectors_crd::Severity;
+
+use super::touched::Touched;
+use super::walk::{self, Walk, is_hidden, is_manifest};
+use super::{Folder, Scan, about_file};
+
+/// Where something may have changed since the last scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hint {
+    /// Anywhere.
+    Everywhere,
+    /// At these paths alone, as notifications have them: a watched directory, resolved, or what is in one.
+    At(BTreeSet<PathBuf>),
+}
+
+impl Hint {
+    /// Nowhere; what waits is looked at all the same.
+    pub(crate) fn nowhere() -> Self {
+        Self::At(BTreeSet::new())
+    }
+
+    /// Takes in another.
+    pub(crate) fn add(&mut self, other: Self) {
+        match (&mut *self, other) {
+            (Self::At(paths), Self::At(more)) => paths.extend(more),
+            _ => *self = Self::Everywhere,
+        }
+    }
+}
+
+impl Folder {
+    /// The files that may have changed. Those that are gone are forgotten.
+    pub(super) fn look(&mut self, hint: &Hint, touched: &mut Touched, scan: &mut Scan) -> BTreeSet<PathBuf> {
+        let files = match hint {
+            Hint::Everywhere => None,
+            Hint::At(paths) => self.files_at(paths),
+        };
+        files.unwrap_or_else(|| self.look_everywhere(touched, scan))
+    }
+
+    /// The files that changes at these paths are about; `None` if they are about directories, or may be, so that all must be looked through.
+    fn files_at(&self, paths: &BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
+        if !paths.is_empty() && !self.unreadable.is_empty() {
+            return None;
+        }
+        let mut files = BTreeSet::new();
+        for path in paths {
+            if self.directories.contains_key(path) || self.ties.files(path).is_some() {
+                return None;
+            }
+            let (parent, name) = (path.parent()?, path.file_name()?);
+            let (here, tied) = (self.directories.get(parent), self.ties.files(parent));
+            if here.is_none() && tied.is_none() {
+                return None;
+            }
+            files.extend(tied.into_iter().flatten().cloned());
+            let Some(dir) = here.filter(|_| !is_hidden(path)) else { continue };
+            let file = dir.join(name);
+            let is_link = self.outside.iter().any(|finding| finding.file == file);
+            // What is gone may be so with its directory, about which more than this is to be found out.
+            if is_link || file.is_dir() || file.symlink_metadata().is_err() && !dir.is_dir() {
+                return None;
+            }
+            if is_manifest(name) {
+                files.insert(file);
+            }
+        }
+        Some(files)
+    }
+
+    fn look_everywhere(&mut self, touched: &mut Touched, scan: &mut Scan) -> BTreeSet<PathBuf> {
+        let mut files = BTreeSet::new();
+        self.seen.begin();
+        let seen = &mut self.seen;
+        let Walk { directories, unreadable, outside, cut_short } = walk::walk(&self.dir, self.options.state.as_deref(), |path, fingerprint| {
+            if seen.pass(path, fingerprint) {
+                files.insert(path.to_owned());
+            }
+        });
+        for path in self.seen.missed() {
+            // What can't be looked at isn't known to be gone.
+            if cut_short {
+                files.insert(path);
+            } else if !unreadable.iter().any(|(dir, _)| path.starts_with(dir)) {
+                self.forget(&path, touched);
+            }
+        }
+        for path in self.ties.tied() {
+            let Some(file) = self.files.get(&path) else { continue };
+            // A link on the way may lead elsewhere now.
+            self.ties.set(&path, &file.elsewhere());
+            if !file.has_current_values() {
+                files.insert(path);
+            }
+        }
+        let directories = directories.into_iter().map(|(path, resolved)| (resolved, path)).collect();
+        touched.directories |= self.directories != directories;
+        self.directories = directories;
+        scan.gone.extend(self.unreadable.drain(..).chain(self.outside.drain(..)));
+        let leads_out = "is a link that leads out of the directory, so it is not followed; put the folder itself here";
+        self.outside = outside.iter().map(|link| about_file(link, Severity::Warning, leads_out.into())).collect();
+        self.unreadable = unreadable.into_iter().map(|(dir, error)| about_file(&dir, Severity::Error, error)).collect();
+        scan.come.extend(self.unreadable.iter().chain(&self.outside).cloned());
+        scan.moved = true;
+        files
+    }
+}
