@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use memchr::memchr;
-use siphasher::sip::SipHasher13;
 
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -229,7 +228,7 @@ struct Parts {
     port: u16,
     /// Follows from the others, as does the next.
     authority: Box<str>,
-    /// Only speeds up hashing; equality compares the parts.
+    /// Only speeds up hashing; equality compares the parts. Under a key of this process, since callers choose origins.
     fingerprint: u64,
 }
 
@@ -238,9 +237,9 @@ impl Origin {
     pub fn new(scheme: Scheme, host: Host, port: Option<u16>) -> Self {
         let port = port.unwrap_or(scheme.default_port());
         let authority = if port == scheme.default_port() { host.to_string() } else { format!("{host}:{port}") };
-        let mut hasher = SipHasher13::new();
-        (scheme, &authority).hash(&mut hasher);
-        Self(Arc::new(Parts { scheme, host, port, authority: authority.into(), fingerprint: hasher.finish() }))
+        static RANDOM: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let fingerprint = RANDOM.hash_one((scheme, &authority));
+        Self(Arc::new(Parts { scheme, host, port, authority: authority.into(), fingerprint }))
     }
 
     /// The scheme.
