@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use memchr::{memchr, memchr_iter};
-use siphasher::sip::SipHasher13;
+use memchr::memchr;
 
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,12 +100,14 @@ impl<'a> HostRef<'a> {
         {
             return Ok(Self::Ip(IpAddr::V4(ip)));
         }
-        let name = if !text.is_ascii() {
-            idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::URL).map_err(|_| HostError::Invalid)?
-        } else if text.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
+        // Nearly all names are in canonical form.
+        if check_name(text).is_ok() {
+            return Ok(Self::Name(text.into()));
+        }
+        let name = if text.is_ascii() {
             text.to_ascii_lowercase().into()
         } else {
-            text.into()
+            idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::URL).map_err(|_| HostError::Invalid)?
         };
         check_name(&name)?;
         Ok(Self::Name(name))
@@ -178,33 +179,35 @@ impl fmt::Debug for Host {
     }
 }
 
-/// The bytes of labels, and the dots between.
-static IN_NAMES: [bool; 256] = {
+/// The bytes of labels in canonical form.
+static IN_LABELS: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
     while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' || byte == b'.';
+        table[byte as usize] = byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
         byte += 1;
     }
     table
 };
 
-/// RFC 1035 lengths; underscores occur in real names and are let through.
+/// Checks a name in small letters. RFC 1035 lengths; underscores occur in real names and are let through.
 fn check_name(name: &str) -> Result<(), HostError> {
-    let length_ok = |from: usize, to: usize| (1..=63).contains(&(to - from));
-    // Where the label begins that is looked at.
-    let mut label = 0;
-    for dot in memchr_iter(b'.', name.as_bytes()) {
-        if !length_ok(label, dot) {
+    let mut rest = name;
+    let last = loop {
+        let label = rest.bytes().take_while(|&byte| IN_LABELS[usize::from(byte)]).count();
+        if !(1..=63).contains(&label) {
             return Err(HostError::Invalid);
         }
-        label = dot + 1;
-    }
-    if name.len() > 253 || !length_ok(label, name.len()) || !name.bytes().all(|byte| IN_NAMES[usize::from(byte)]) {
+        match rest.as_bytes().get(label) {
+            None => break rest,
+            Some(b'.') => rest = &rest[label + 1..],
+            Some(_) => return Err(HostError::Invalid),
+        }
+    };
+    if name.len() > 253 {
         return Err(HostError::Invalid);
     }
     // What inet_aton would take for an address: a last label of digits, or of 0x and hex digits.
-    let last = &name[label..];
     let hex = last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
     if hex || last.bytes().all(|b| b.is_ascii_digit()) {
         return Err(HostError::NumericName);
@@ -225,7 +228,7 @@ struct Parts {
     port: u16,
     /// Follows from the others, as does the next.
     authority: Box<str>,
-    /// Only speeds up hashing; equality compares the parts.
+    /// Only speeds up hashing; equality compares the parts. Under a key of this process, since callers choose origins.
     fingerprint: u64,
 }
 
@@ -234,9 +237,9 @@ impl Origin {
     pub fn new(scheme: Scheme, host: Host, port: Option<u16>) -> Self {
         let port = port.unwrap_or(scheme.default_port());
         let authority = if port == scheme.default_port() { host.to_string() } else { format!("{host}:{port}") };
-        let mut hasher = SipHasher13::new();
-        (scheme, &authority).hash(&mut hasher);
-        Self(Arc::new(Parts { scheme, host, port, authority: authority.into(), fingerprint: hasher.finish() }))
+        static RANDOM: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let fingerprint = RANDOM.hash_one((scheme, &authority));
+        Self(Arc::new(Parts { scheme, host, port, authority: authority.into(), fingerprint }))
     }
 
     /// The scheme.

@@ -98,7 +98,7 @@ mod tests {
         let text: Vec<u8> = (0..=u8::MAX).collect();
         for end in 0..text.len() {
             let one = &text[..end];
-            assert!(SecretRef::new(one).equals(SecretRef::new(&one.to_vec())));
+            assert!(SecretRef::new(one).equals(SecretRef::new(one)));
             assert!(!SecretRef::new(one).equals(SecretRef::new(&text[..=end])));
             for at in 0..end {
                 let mut other = one.to_vec();

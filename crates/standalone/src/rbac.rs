@@ -4,10 +4,10 @@
 //! `pkg/registry/rbac/validation/rule.go` in k8s.io/kubernetes. Access is only ever granted: a role that doesn't exist, or a reference that
 //! the API server would not have taken, grants nothing and takes nothing away.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use connectors_core::{Caller, ServiceAccount};
+use foldhash::{HashMap, HashSet};
 
 use crate::objects::{PolicyRule, RBAC_GROUP, RbacObjects, RoleRef, Subject};
 

@@ -1,8 +1,10 @@
 //! Connectors by name, in pieces that versions share.
 
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use crate::{Connector, ConnectorRef};
 
@@ -18,7 +20,7 @@ pub(super) struct Index {
     /// As many as a power of two says, or none at all.
     pieces: Box<[Piece]>,
     count: usize,
-    /// Random for each index and its versions, since names are other people's choice.
+    /// Random for each index and its versions. Fast rather than safe from floods: who may make Connectors may make as many as they like, and callers only look.
     hasher: RandomState,
 }
 
@@ -34,7 +36,7 @@ struct Slot {
 impl Index {
     /// Of two with the same name the later stays.
     pub(super) fn new(connectors: impl IntoIterator<Item = Arc<Connector>>) -> Self {
-        let hasher = RandomState::new();
+        let hasher = RandomState::default();
         let slots: Vec<Slot> = connectors.into_iter().map(|connector| Slot { hash: hasher.hash_one(&connector.name), connector }).collect();
         let mut pieces = vec![Vec::new(); slots.len().div_ceil(A_PIECE).next_power_of_two()];
         let mask = pieces.len() - 1;
@@ -181,7 +183,7 @@ mod tests {
         for (number, class) in [(1, "one"), (2, "one"), (1, "two")] {
             put(slots, Slot { hash: 7, connector: connector(number, class) });
         }
-        let index = Index { pieces: vec![slots.as_slice().into()].into(), count: 2, hasher: RandomState::new() };
+        let index = Index { pieces: vec![slots.as_slice().into()].into(), count: 2, hasher: RandomState::default() };
         let mut found: Vec<(&str, &str)> = index.iter().map(|connector| (connector.name.as_str(), &*connector.class)).collect();
         found.sort_unstable();
         assert_eq!(found, [("team/tool-1", "two"), ("team/tool-2", "one")]);

@@ -1,11 +1,11 @@
 //! What a connection is good for.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use connectors_core::{Origin, TrustRoots};
+use foldhash::HashMap;
 
 use crate::Reach;
 
@@ -22,6 +22,8 @@ pub struct PoolKey<'a> {
 }
 
 /// Values by [`PoolKey`]. Asking for one clones nothing.
+///
+/// A fast hash is enough: callers choose origins, but what is hashed of one is a number that they can't know.
 pub struct ByKey<V>(HashMap<OwnedKey, V>);
 
 impl<V> ByKey<V> {
@@ -63,7 +65,7 @@ impl<V> ByKey<V> {
 
 impl<V> Default for ByKey<V> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(HashMap::default())
     }
 }
 
