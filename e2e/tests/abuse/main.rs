@@ -26,7 +26,7 @@ const ENDED: Duration = Duration::from_secs(15);
 mod cost {
     pub(super) const IDLE: u64 = 4 * 1024;
     pub(super) const IDLE_TLS: u64 = 32 * 1024;
-    pub(super) const HEAD: u64 = 96 * 1024;
+    pub(super) const HEAD: u64 = 160 * 1024;
     pub(super) const BODY: u64 = 160 * 1024;
     pub(super) const BODY_AFTER_LARGE_HEAD: u64 = 400 * 1024;
 }

@@ -13,8 +13,9 @@ use connectors_e2e::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// How long others may have to wait for an answer while an attack goes on, on a machine that is busy with the attacker too.
-const PROMPT: Duration = Duration::from_secs(5);
+/// How long others may have to wait for an answer while an attack goes on, nine times of ten and at all, on a machine that is busy with the attacker too.
+const PROMPT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// How often another caller asks, and the memory is looked at.
 const PACE: Duration = Duration::from_millis(20);
@@ -75,9 +76,10 @@ pub(super) fn attack(flags: &[&str], act: impl AsyncFnOnce(&Target)) {
     let other = Other::start(&target);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(LONGEST, act(&target)).await.expect("an end of the attack") });
-    let (count, longest) = (target.seen.answered.load(Ordering::Relaxed), other.stop());
-    println!("others: {count} requests, the longest took {longest:?}");
-    assert!(count > 0 && longest < PROMPT, "of {count} requests of others, one took {longest:?}");
+    let waits = other.stop();
+    let (most, longest) = (waits[waits.len() * 9 / 10], waits[waits.len() - 1]);
+    println!("others: {} requests, nine of ten took at most {most:?}, the longest {longest:?}", waits.len());
+    assert!(most < PROMPT && longest < LONGEST_WAIT, "others had to wait: {waits:?}");
     wait_for("no request to be left", || (target.active_requests() == 0).then_some(()));
     assert!(!proxy.errors().contains("panicked"), "{}", proxy.errors());
 }
@@ -203,7 +205,7 @@ fn active_requests(admin: SocketAddr) -> usize {
 
 /// Another caller, with a new connection for each request.
 struct Other {
-    asking: JoinHandle<Duration>,
+    asking: JoinHandle<Vec<Duration>>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -213,26 +215,29 @@ impl Other {
         let (address, process, request) = (target.address, target.process, target.head_for("other", "GET", "/bytes/10", "Connection: close\r\n"));
         let (seen, until) = (target.seen.clone(), stopped.clone());
         let asking = std::thread::spawn(move || {
-            let mut longest = Duration::ZERO;
+            let mut waits = Vec::new();
             while !until.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 let mut connection = Connection::open(address).unwrap();
                 connection.send(request.as_bytes()).unwrap();
                 let answer = connection.answer().unwrap();
                 assert_eq!(answer.status(), 200, "{}", answer.text());
-                longest = longest.max(began.elapsed());
+                waits.push(began.elapsed());
                 seen.memory.fetch_max(memory(process), Ordering::Relaxed);
                 seen.answered.fetch_add(1, Ordering::Relaxed);
                 std::thread::park_timeout(PACE);
             }
-            longest
+            waits
         });
         Self { asking, stopped }
     }
 
-    /// The longest that it had to wait for an answer.
-    fn stop(self) -> Duration {
+    /// How long it had to wait for each answer, the shortest first; there is at least one.
+    fn stop(self) -> Vec<Duration> {
         self.stopped.store(true, Ordering::Relaxed);
-        self.asking.join().expect("every request of another caller is answered")
+        let mut waits = self.asking.join().expect("every request of another caller is answered");
+        assert!(!waits.is_empty(), "no time for a single request");
+        waits.sort();
+        waits
     }
 }
