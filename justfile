@@ -18,6 +18,10 @@ test *FILTER:
 fuzz *OPTIONS:
     cargo xtask fuzz {{OPTIONS}}
 
+# Callers and tools with random faults, for 10 minutes: `just soak --seconds 60`
+soak *OPTIONS:
+    cargo xtask soak {{OPTIONS}}
+
 # A private Git repository, cloned without its password
 demo *FLAGS:
     cargo run --release -- demo {{FLAGS}}

@@ -14,9 +14,12 @@ mod gitea;
 mod http;
 mod kubernetes;
 mod load;
+mod load_tool;
 mod manifests;
 mod nginx;
 mod process;
+pub mod streams;
+mod usage;
 mod wait;
 
 pub use canary::{Canaries, unique};
@@ -28,9 +31,11 @@ pub use gitea::{Gitea, GiteaRequest};
 pub use http::{Connection, Message, exchange, get};
 pub use kubernetes::{Kubernetes, kubectl};
 pub use load::{Load, Sample};
+pub use load_tool::LoadTool;
 pub use manifests::{Connector, Folder, basic_class, basic_secret, bearer_class, bearer_secret, ca_secret, flags, grant, service_account};
 pub use nginx::{GitServer, SeenRequest, commit_random, random_bytes};
 pub use process::{Process, start_on_free_port};
+pub use usage::{allow_open_files, memory, open_files};
 pub use wait::{DEADLINE, wait_at_most, wait_for};
 
 use base64::Engine as _;

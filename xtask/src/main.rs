@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask tidy`, `cargo xtask tools`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask fuzz`.
+//! The project's own commands: `cargo xtask tidy`, `cargo xtask tools`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask fuzz`, `cargo xtask soak`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people: what it does is what it prints")]
 
 mod bench;
 mod command;
 mod fuzz;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -27,6 +28,8 @@ cargo xtask bench profile [many]
                             Where the instructions and system calls of a request go, with 10 Connectors or 10,000
 cargo xtask fuzz [TARGET] [--seconds N] [--keep]
                             Fuzz one target or all, N seconds each [default: 60]; --keep copies what covers more to fuzz/seeds
+cargo xtask soak [--seconds N] [--seed N]
+                            64 connections with random faults on both sides, N seconds [default: 600]: no leak, nothing stuck or unaccounted for
 
 $CONNECTORS_CACHE           where built tools are kept [default: ~/.cache/connectors]";
 
@@ -40,6 +43,13 @@ fn main() -> ExitCode {
         ["bench", ref arguments @ ..] => bench::run(root(), arguments),
         ["fuzz", ref options @ ..] => match fuzz_options(options) {
             Some((target, time, keep)) => fuzz::run(root(), target, time, keep),
+            None => {
+                eprintln!("{HELP}");
+                return ExitCode::from(2);
+            }
+        },
+        ["soak", ref options @ ..] => match soak_options(options) {
+            Some((time, seed)) => soak::run(root(), time, seed),
             None => {
                 eprintln!("{HELP}");
                 return ExitCode::from(2);
@@ -77,6 +87,21 @@ fn fuzz_options<'a>(words: &[&'a str]) -> Option<(Option<&'a str>, Duration, boo
         }
     }
     Some((target, Duration::from_secs(seconds), keep))
+}
+
+/// `[--seconds N] [--seed N]`, in any order.
+fn soak_options(words: &[&str]) -> Option<(Duration, Option<u64>)> {
+    let (mut seconds, mut seed) = (600, None);
+    let mut words = words.iter();
+    while let Some(&word) = words.next() {
+        let number = words.next()?.parse().ok()?;
+        match word {
+            "--seconds" if number > 0 => seconds = number,
+            "--seed" => seed = Some(number),
+            _ => return None,
+        }
+    }
+    Some((Duration::from_secs(seconds), seed))
 }
 
 /// The workspace's folder.

@@ -163,6 +163,9 @@ pub(crate) struct ProxyArgs {
     /// How long requests in flight may take to finish after SIGTERM
     #[arg(long, env = "CONNECTORS_DRAIN_TIMEOUT", default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) drain_timeout: Duration,
+    /// After SIGTERM, how long an idle connection is kept for a request that is on its way
+    #[arg(long, env = "CONNECTORS_DRAIN_IDLE_TIMEOUT", default_value = "1s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) drain_idle_timeout: Duration,
     /// The largest head of a request or an answer
     #[arg(long, env = "CONNECTORS_MAX_HEAD_BYTES", default_value_t = 64 * 1024, value_name = "BYTES")]
     pub(crate) max_head_bytes: usize,
@@ -193,6 +196,7 @@ impl ProxyArgs {
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(5 * 60),
             drain_timeout: Duration::from_secs(30),
+            drain_idle_timeout: Duration::from_secs(1),
             max_head_bytes: 64 * 1024,
             log_format: LogFormat::Text,
             log: "info".into(),

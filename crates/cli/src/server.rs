@@ -139,6 +139,7 @@ fn settings(flags: &ProxyArgs) -> Settings {
         head_timeout: flags.head_timeout,
         idle_timeout: flags.idle_timeout,
         drain_timeout: flags.drain_timeout,
+        drain_idle_timeout: flags.drain_idle_timeout,
         ..Settings::default()
     };
     settings.head.max_bytes = flags.max_head_bytes;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::args::StandaloneArgs;
 use crate::server::{Options, Server};
 use crate::{admin, logging};
@@ -9,6 +11,7 @@ use crate::{admin, logging};
 /// Serves until a signal comes.
 pub(crate) fn run(arguments: &StandaloneArgs) -> anyhow::Result<ExitCode> {
     logging::start(arguments.proxy.log_format, &arguments.proxy.log)?;
+    raise_open_files();
     let state = arguments.folder.open_state()?;
     let lock = state.lock()?;
     let options = Options { listen: arguments.listen, proxy: arguments.proxy.clone() };
@@ -21,4 +24,13 @@ pub(crate) fn run(arguments: &StandaloneArgs) -> anyhow::Result<ExitCode> {
     server.stop();
     drop(lock);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Every connection is an open file. The usual limit of 1024 is for programs that use select(2), which can't do with more; those that don't may raise it to what
+/// the administrator allows. Not for `exec`, whose command would inherit it.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+    }
 }

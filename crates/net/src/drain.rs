@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Counters and waiters are spread over this many places, so that cores don't fight over one cache line at every request. More cores share.
+/// Counters and waiters are spread over this many places, so that cores don't fight over one cache line at every connection. More cores share.
 const SHARDS: usize = 16;
 
 /// Shared by everything that stops together, over all cores. Cloning gives another handle to the same.
@@ -31,9 +31,9 @@ struct Shard {
 
 /// Something that should finish before the process ends; it has when this is dropped.
 #[derive(Debug)]
-pub struct Busy<'a> {
-    state: &'a State,
-    shard: &'a Shard,
+pub struct Busy {
+    state: Arc<State>,
+    shard: usize,
 }
 
 impl Drain {
@@ -58,17 +58,17 @@ impl Drain {
     /// Waits for [`Drain::begin`]; returns at once if that has been.
     pub async fn started(&self) {
         // Made before looking, since it is told of a beginning from here on.
-        let begun = self.0.shard().begun.notified();
+        let begun = self.0.shards[State::shard()].begun.notified();
         if !self.draining() {
             begun.await;
         }
     }
 
     /// Counts something as going on, until the guard is dropped.
-    pub fn busy(&self) -> Busy<'_> {
-        let shard = self.0.shard();
-        shard.busy.fetch_add(1, Ordering::SeqCst);
-        Busy { state: &self.0, shard }
+    pub fn busy(&self) -> Busy {
+        let shard = State::shard();
+        self.0.shards[shard].busy.fetch_add(1, Ordering::SeqCst);
+        Busy { state: self.0.clone(), shard }
     }
 
     /// Waits for [`Drain::begin`], and then, for at most `within`, until nothing is going on. Tells whether that was reached.
@@ -89,10 +89,10 @@ impl Drain {
 
 impl State {
     /// Of the thread that asks.
-    fn shard(&self) -> &Shard {
+    fn shard() -> usize {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static INDEX: usize = THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
-        &self.shards[INDEX.with(|index| *index)]
+        INDEX.with(|index| *index)
     }
 
     fn busy(&self) -> usize {
@@ -100,9 +100,9 @@ impl State {
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
-        self.shard.busy.fetch_sub(1, Ordering::SeqCst);
+        self.state.shards[self.shard].busy.fetch_sub(1, Ordering::SeqCst);
         // Whoever waits has set `draining` before looking at the counters, so either they see this end or it sees them.
         if self.state.draining.load(Ordering::SeqCst) {
             self.state.ended.notify_waiters();

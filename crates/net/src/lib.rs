@@ -34,7 +34,7 @@ pub use dial::{ConnectError, Connected, DialError, Dialer, Phase, Standing};
 pub use drain::{Busy, Drain};
 pub use guard::{AddressDenied, Guard, Reach};
 pub use intercept::{InterceptError, intercept};
-pub use listen::{ListenError, Listeners, accept};
+pub use listen::{ListenError, Listeners, accept, accept_rest};
 pub use names::{Resolve, Resolving, SystemResolver};
 pub use pool::{ByKey, Claim, ConnectionLimit, Lease, Pool, PoolKey, Pooled, Reservation};
 pub use rustls::{ClientConfig, ServerConfig};

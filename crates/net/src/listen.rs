@@ -110,6 +110,27 @@ pub async fn accept(listener: &tokio::net::TcpListener) -> (TcpStream, SocketAdd
     }
 }
 
+/// The connections that wait to be accepted, without waiting for any; then the listener closes. What the kernel has accepted by then is reset by it otherwise.
+///
+/// Ends early, and loses those connections, where [`accept`] would pause.
+pub fn accept_rest(listener: tokio::net::TcpListener) -> impl Iterator<Item = (TcpStream, SocketAddr)> {
+    // As the runtime knows only what it was told of the last time that it asked the kernel.
+    let listener = listener.into_std().ok();
+    std::iter::from_fn(move || {
+        loop {
+            match listener.as_ref()?.accept() {
+                Ok((stream, peer)) => {
+                    let _ = stream.set_nodelay(true);
+                    stream.set_nonblocking(true).ok()?;
+                    return Some((TcpStream::from_std(stream).ok()?, peer));
+                }
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(_) => return None,
+            }
+        }
+    })
+}
+
 /// Whether the next accept may well succeed. Of everything else, whatever it is, a loop would only make heat.
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
@@ -165,6 +186,25 @@ mod tests {
                 assert_eq!(peer, client.local_addr().unwrap());
                 assert!(stream.nodelay().unwrap());
             }
+        });
+    }
+
+    #[test]
+    fn what_the_kernel_has_accepted_is_not_lost_when_the_listener_closes() {
+        run(async {
+            const COUNT: usize = 20;
+            let listeners = Listeners::bind(local(0), 1).unwrap();
+            let address = listeners.local_addr();
+            let listener = tokio::net::TcpListener::from_std(listeners.into_iter().next().unwrap()).unwrap();
+            let mut clients = Vec::new();
+            for _ in 0..COUNT {
+                clients.push(connect(address).await);
+            }
+            let accepted: Vec<_> = accept_rest(listener).collect();
+            assert_eq!(accepted.len(), COUNT);
+            assert!(accepted.iter().zip(&clients).all(|((stream, peer), client)| *peer == client.local_addr().unwrap() && stream.nodelay().unwrap()));
+            // Nobody listens any more.
+            assert!(TcpListener::bind(address).is_ok());
         });
     }
 

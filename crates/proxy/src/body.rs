@@ -8,6 +8,7 @@ use bytes::Bytes;
 use connectors_http1::{BodyDecoder, BodyError, Decoded, Field, HeadWriter, LAST_CHUNK, Line, ResponseFraming};
 use connectors_net::{Pipe, Pipes, SpliceError};
 use h2::{RecvStream, SendStream};
+use tokio::task::coop::consume_budget;
 
 use crate::answer::Coding;
 use crate::http2::head;
@@ -224,7 +225,13 @@ pub(crate) async fn relay(from: &mut Source<'_>, to: &mut Sink<'_>, onward: Onwa
 /// What is left of a body, or of a chunk, goes from socket to socket within the kernel if it is at least this much. Below, the pipe costs more than it saves.
 const SPLICED_FROM: u64 = 64 * 1024;
 
-/// Between two connections of HTTP/1.1: in one write what is there at once, and nothing is copied.
+/// Chunks below this are copied and sent together with what follows, if that is there already. Otherwise whoever sends chunks of one byte has us make a system call,
+/// and the network a packet, of each.
+const COPIED_BELOW: usize = 1024;
+/// Sent once this much is there.
+const COPIED_AT_ONCE: usize = 16 * 1024;
+
+/// Between two connections of HTTP/1.1: in one write what is there at once, and nothing is copied but small pieces.
 struct Wires<'a> {
     from: &'a Wire,
     body: &'a mut BodyDecoder,
@@ -239,6 +246,18 @@ impl Wires<'_> {
     async fn relay(&mut self) -> Result<(), RelayError> {
         loop {
             match self.from.with_input(|input| self.body.decode(input)).map_err(RelayError::Body)? {
+                Decoded::Data { skip, len } if len < COPIED_BELOW && self.from.with_input(|input| input.len() > skip + len) => {
+                    let after = self.coding.frame(len as u64, self.before);
+                    self.from.with_input(|input| self.before.extend_from_slice(&input[skip..skip + len]));
+                    self.before.extend_from_slice(after);
+                    self.from.consume(skip + len);
+                    self.onward.count(len as u64);
+                    if self.before.len() >= COPIED_AT_ONCE {
+                        self.write_before().await?;
+                    }
+                    // Reads and writes count by themselves; of these there are thousands in one read.
+                    consume_budget().await;
+                }
                 Decoded::Data { skip, len } => {
                     let after = self.coding.frame(len as u64, self.before);
                     self.to.write_from(self.before, self.from, skip, len, after).await.map_err(|_| RelayError::To)?;

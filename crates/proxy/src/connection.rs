@@ -31,7 +31,7 @@ enum End {
     Http2,
 }
 
-/// Serves a connection as it was accepted.
+/// Serves a connection as it was accepted. When the proxy stops, it ends by itself, whatever its state; a request that has begun is served first.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, address: SocketAddr) {
     // An address is a valid value of a field.
     let Ok(peer) = Peer::new(address) else { return };
@@ -67,8 +67,6 @@ async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: &Peer, tunnel: Option<
         }
         // Boxed: what a request needs is there only while there is one, as most connections are idle most of the time.
         let next = Box::pin(async {
-            // From its first byte on, a request is one that stopping waits for.
-            let _busy = worker.drain.busy();
             let next = request(worker, wire, &watchdog, peer, tunnel).await;
             if let Some(Next::After(After::Close)) = next {
                 linger(wire).await;
@@ -114,18 +112,24 @@ async fn begins_http2(worker: &Worker, wire: &Wire) -> bool {
 }
 
 /// Waits for the first bytes of a request. `false`: the caller is done, or the proxy is.
+///
+/// A proxy that stops doesn't close an idle connection at once, since its caller may be about to send, or have sent, a request that would be lost, and that it may
+/// not repeat (RFC 9112 §9.3.1). It waits for one more, whose answer then says that it is the last (§9.6).
 async fn next_request(worker: &Worker, wire: &Wire, watchdog: &Watchdog) -> bool {
     if !wire.with_input(<[u8]>::is_empty) {
         return true;
     }
     watchdog.begin();
+    let mut last_wait = None;
     poll_fn(|cx| {
-        if worker.drain.draining() {
-            return Poll::Ready(false);
-        }
         match wire.poll_fill(cx) {
             Poll::Ready(filled) => return Poll::Ready(matches!(filled, Ok(count) if count > 0)),
             Poll::Pending => wire.release_buffer(),
+        }
+        if worker.drain.draining() {
+            // Boxed, since it is there only once.
+            let last_wait = last_wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(worker.settings.drain_idle_timeout)));
+            return last_wait.as_mut().poll(cx).map(|()| false);
         }
         watchdog.poll(cx, || wire.moved()).map(|()| false)
     })
@@ -159,7 +163,6 @@ async fn read_head(worker: &Worker, wire: &Wire, head: &mut RequestHead) -> Resu
 
 /// Answers what is no request, and ends the connection.
 pub(crate) async fn refuse_and_close(worker: &Worker, wire: &Wire, peer: &Peer, reject: Reject) {
-    let _busy = worker.drain.busy();
     let watchdog = Watchdog::new(worker.settings.idle_timeout);
     let client = Client::Wire(wire, &watchdog);
     if let Next::After(After::Close) = serve::unreadable(worker, client, &RequestHead::new(), peer, reject).await {

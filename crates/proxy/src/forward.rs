@@ -6,11 +6,12 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use connectors_core::{Scheme, TrustRoots};
 use connectors_http1::{BodyError, Framing, PreparedField, ResponseFraming, ResponseHead, Version};
 use connectors_net::{Alpn, DialError, Lease, PoolKey, Protocol, Reach, Reservation};
+use tokio::time::{Sleep, sleep};
 
 use crate::answer::{self, Coding, Incoming, Switch};
 use crate::body::{self, Onward, RelayError, Sending, Sink, Source, relay};
@@ -48,6 +49,9 @@ const MAX_INTERIMS: u32 = 64;
 /// request can be unlucky more than once.
 const MAX_LEFT: u32 = 4;
 
+/// How long the rest of a request may take whose answer is through.
+const LONGEST_REST: Duration = Duration::from_secs(2);
+
 /// What becomes of the caller's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
@@ -65,6 +69,14 @@ enum Upstream {
     Wire(Lease<Wire>),
     /// A place on a connection of HTTP/2.
     Stream(Place),
+}
+
+/// An answer that is through before the request is.
+struct Early {
+    /// The tool's connection can be used again, once it has the rest.
+    reusable: bool,
+    /// How long it may take for that.
+    limit: Pin<Box<Sleep>>,
 }
 
 /// What the two directions know of each other.
@@ -263,20 +275,34 @@ impl Exchange<'_> {
         let watchdog = self.client.watchdog();
         watchdog.begin();
         let mut uploading = true;
+        // An answer that is through before the request is; most tools take the rest all the same, and then both connections are as good as before.
+        let mut early: Option<Early> = None;
         poll_fn(|cx| {
             if uploading && let Poll::Ready(outcome) = upload.as_mut().poll(cx) {
                 uploading = false;
-                match outcome? {
-                    Ok(()) => progress.uploaded.set(true),
+                match outcome {
+                    Ok(Ok(())) => progress.uploaded.set(true),
+                    // Whatever it is, there is an answer already.
+                    _ if early.is_some() => {}
+                    Err(failure) => return Poll::Ready(Err(failure)),
                     // The tool doesn't want the rest; its answer may be on the way.
-                    Err(RelayError::To) => {}
+                    Ok(Err(RelayError::To)) => {}
                     // The caller is gone, or lost count: dropping the tool's connection cancels what it does.
-                    Err(RelayError::From | RelayError::Body(BodyError::Truncated)) => return Poll::Ready(Ok((After::Abort, false))),
-                    Err(RelayError::Body(error)) => return Poll::Ready(broken(progress, Reject::Body(error))),
+                    Ok(Err(RelayError::From | RelayError::Body(BodyError::Truncated))) => return Poll::Ready(Ok((After::Abort, false))),
+                    Ok(Err(RelayError::Body(error))) => return Poll::Ready(broken(progress, Reject::Body(error))),
                 }
             }
-            if let Poll::Ready(outcome) = download.as_mut().poll(cx) {
-                return Poll::Ready(outcome);
+            if early.is_none()
+                && let Poll::Ready(outcome) = download.as_mut().poll(cx)
+            {
+                match outcome {
+                    Ok((After::KeepAlive, reusable)) if uploading => early = Some(Early { reusable, limit: Box::pin(sleep(LONGEST_REST)) }),
+                    outcome => return Poll::Ready(outcome),
+                }
+            }
+            if let Some(early) = &mut early {
+                let over = !uploading || early.limit.as_mut().poll(cx).is_ready();
+                return if over { Poll::Ready(Ok((After::KeepAlive, early.reusable))) } else { Poll::Pending };
             }
             if progress.uploaded.get() && !progress.switched.get() && self.client.poll_gone(cx, self.outgoing.head).is_ready() {
                 return Poll::Ready(Ok((After::Abort, false)));
@@ -322,7 +348,9 @@ impl Exchange<'_> {
         record.answered_by_tool(head.status());
         // A caller that was never asked for its body may or may not send it; what a caller sends ahead for another protocol is no request.
         let undecided = request.expects_continue() && !progress.continued.get() && !progress.uploaded.get();
-        let keep_alive = request.keep_alive() && !undecided && !inject::may_send_ahead(request) && !self.worker.drain.draining();
+        // A tool that refuses before it has the body, or leaves, won't take the rest, and the caller has to know that its next request wouldn't be read as one.
+        let refused = !progress.uploaded.get() && (head.status() >= 300 || !head.keep_alive());
+        let keep_alive = request.keep_alive() && !undecided && !refused && !inject::may_send_ahead(request) && !self.worker.drain.draining();
         let mut incoming = Incoming { request, head: &head, framing, mapping: self.mapping, keep_alive, via: answers.via(), switch: None };
         incoming.keep_alive &= !incoming.ends_with_connection();
         let mut out: Lent<Vec<u8>> = Lent::new();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use connectors_net::{ConnectionLimit, Listeners, Stream, accept};
-use tokio::net::TcpListener;
+use connectors_net::{ConnectionLimit, Listeners, Stream, accept, accept_rest};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use crate::connection;
@@ -94,14 +94,25 @@ async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>, limit: Con
         tokio::select! {
             biased;
             () = worker.drain.started() => break,
-            (stream, peer) = accept(&listener) => {
-                tokio::task::spawn_local(connection::serve(worker.clone(), Stream::plain(stream), peer));
-            }
+            (stream, peer) = accept(&listener) => serve(&worker, stream, peer),
         }
     }
-    // New connections go to nobody from here on.
-    drop(listener);
+    // To their callers these are open; the kernel resets what it has accepted and we have not. Further ones go to nobody.
+    for (stream, peer) in accept_rest(listener) {
+        serve(&worker, stream, peer);
+    }
     worker.drain.finished(worker.settings.drain_timeout).await;
+}
+
+/// Serves a connection as a task of its own.
+fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    // Before the task runs, so that none is forgotten.
+    let busy = worker.drain.busy();
+    let serving = connection::serve(worker.clone(), Stream::plain(stream), peer);
+    tokio::task::spawn_local(async move {
+        serving.await;
+        drop(busy);
+    });
 }
 
 /// Lets go of what wasn't used for a while, beside the pool, which does so itself.

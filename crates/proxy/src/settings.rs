@@ -36,6 +36,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long requests in flight may take to finish after the signal to stop.
     pub drain_timeout: Duration,
+    /// After the signal to stop, how long an idle connection of HTTP/1.1 is kept for a request that is on its way, which gets the last answer there.
+    pub drain_idle_timeout: Duration,
 }
 
 /// The fate of authenticated forward requests that no named Connector covers.
@@ -62,6 +64,7 @@ impl Default for Settings {
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(5 * 60),
             drain_timeout: Duration::from_secs(30),
+            drain_idle_timeout: Duration::from_secs(1),
         }
     }
 }

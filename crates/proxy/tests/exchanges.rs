@@ -7,7 +7,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use connectors_testkit::{Builder, Client, Proxy, TestCa, Tool, Wire, client_stream, nothing_comes, pattern, proxy_authorization, read_head, token, wait_for};
+use connectors_testkit::{
+    Builder, Client, DEADLINE, Proxy, TestCa, Tool, Wire, client_stream, nothing_comes, pattern, proxy_authorization, read_head, token, wait_for,
+};
 
 /// What happens within a moment is not left to a limit, of which the shortest is five seconds in these tests.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -240,6 +242,70 @@ fn an_answer_may_begin_and_end_before_the_request_does() {
     tool.wait_closed(1);
     client.try_write(head("GET", ""));
     assert!(client.rest().is_empty());
+}
+
+#[test]
+fn the_rest_of_a_request_whose_answer_is_through_is_taken_if_the_tool_takes_it() {
+    let tool = Tool::raw(|stream| {
+        read_head(stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").unwrap();
+        let mut body = vec![0; 1_000_000];
+        stream.read_exact(&mut body).unwrap();
+        assert!(body == pattern(1_000_000));
+        read_head(stream);
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+    });
+    let proxy = build(&tool).start();
+    let mut client = proxy.client();
+    let body = pattern(1_000_000);
+    client.write(head("PUT", "Content-Length: 1000000\r\n"));
+    client.write(&body[..1000]);
+    let answer = client.answer("PUT");
+    assert_eq!((answer.text().as_str(), answer.header("connection")), ("done", None));
+    client.write(&body[1000..]);
+    assert_eq!(client.send(head("GET", "")).status, 204);
+    assert_eq!(tool.connections(), 1);
+}
+
+#[test]
+fn a_caller_that_is_refused_early_is_told_that_its_connection_ends() {
+    for (refusal, lines) in [("413 Content Too Large", ""), ("200 OK", "Connection: close\r\n")] {
+        let tool = Tool::raw(move |stream| {
+            read_head(stream);
+            stream.write_all(format!("HTTP/1.1 {refusal}\r\nContent-Length: 2\r\n{lines}\r\nno").as_bytes()).unwrap();
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest);
+        });
+        let proxy = build(&tool).start();
+        let mut client = proxy.client();
+        client.write(head("PUT", "Content-Length: 1000000\r\n"));
+        let answer = client.answer("PUT");
+        assert_eq!((answer.text().as_str(), answer.header("connection")), ("no", Some("close")), "{refusal}");
+    }
+}
+
+#[test]
+fn a_request_that_is_on_its_way_when_the_proxy_stops_gets_the_last_answer() {
+    let tool = Tool::echo();
+    let mut proxy = build(&tool).settings(|settings| settings.drain_idle_timeout = DEADLINE).start();
+    // One that was used before, and one that wasn't.
+    let mut clients = [proxy.client(), proxy.client()];
+    assert_eq!(clients[0].send(head("GET", "")).header("connection"), None);
+    let address = proxy.address();
+    let stopping = std::thread::spawn(move || {
+        proxy.stop();
+        proxy
+    });
+    wait_for("the listener to close", || TcpListener::bind(address).is_ok());
+    for client in &mut clients {
+        let answer = client.send(head("GET", ""));
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        assert!(client.rest().is_empty());
+    }
+    // Nothing is left to wait for.
+    let began = Instant::now();
+    drop(stopping.join().unwrap());
+    assert!(began.elapsed() < DEADLINE / 2);
 }
 
 /// How a tool ends its connection.

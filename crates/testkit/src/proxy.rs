@@ -71,7 +71,7 @@ impl Proxy {
             connectors: Vec::new(),
             rights: HashSet::new(),
             secrets: Vec::new(),
-            settings: Settings { localhost_names: true, drain_timeout: Duration::from_secs(5), ..Settings::default() },
+            settings: Settings { localhost_names: true, drain_timeout: Duration::from_secs(5), drain_idle_timeout: Duration::ZERO, ..Settings::default() },
             authority: Err("this test has no CA".into()),
             allow: Vec::new(),
             connect_timeout: Duration::from_secs(5),

@@ -69,8 +69,6 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: connectors_net::Stream, re
     let kept = Kept::new(Rewind::new(read_ahead.freeze(), stream));
     let handshake = builder.handshake::<_, Bytes>(kept.clone());
     let Ok(Ok(connection)) = tokio::time::timeout(settings.head_timeout, handshake).await else { return };
-    // An answer is finished when it is handed to h2, which may still have to send it: the connection is what stopping waits for.
-    let _busy = worker.drain.busy();
     let shared = Rc::new(Shared { worker: worker.clone(), peer, tunnel, active: Cell::new(0) });
     requests(&shared, connection).await;
     // Callers say something to the last: that they have read what was sent, at least.
@@ -140,7 +138,6 @@ fn max_header_list(limits: &HeadLimits) -> u32 {
 /// One request, from its head to the end of its answer.
 async fn request_on_stream(shared: Rc<Shared>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
     let worker = &shared.worker;
-    let _busy = worker.drain.busy();
     let _active = Active(&shared.active);
     let (parts, body) = request.into_parts();
     let ends = body.is_end_stream();
