@@ -75,14 +75,14 @@ impl Folder {
 
     fn look_everywhere(&mut self, touched: &mut Touched, scan: &mut Scan) -> BTreeSet<PathBuf> {
         let mut files = BTreeSet::new();
-        self.seen.begin();
-        let seen = &mut self.seen;
+        self.files.begin();
+        let known = &mut self.files;
         let Walk { directories, unreadable, outside, cut_short } = walk::walk(&self.dir, self.options.state.as_deref(), |path, fingerprint| {
-            if seen.pass(path, fingerprint) {
+            if known.pass(path, fingerprint) {
                 files.insert(path.to_owned());
             }
         });
-        for path in self.seen.missed() {
+        for path in self.files.missed() {
             // What can't be looked at isn't known to be gone.
             if cut_short {
                 files.insert(path);
