@@ -131,8 +131,8 @@ impl Folder {
         let mut touched = Touched::default();
         let mut scan = Scan::default();
         let mut files = self.look(hint, &mut touched, &mut scan);
-        files.append(&mut self.waiting);
-        for path in files {
+        files.extend(std::mem::take(&mut self.waiting).into_iter().map(PathBuf::into_os_string));
+        for path in files.into_iter().map(PathBuf::from) {
             if self.refresh(&path, &mut touched) == Settled::No {
                 self.waiting.insert(path);
                 scan.again = Some(UNSETTLED);
