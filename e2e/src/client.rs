@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use crate::canary::Canaries;
+use crate::process::Process;
 
 /// A home folder, the environment of programs that run there, and all that they printed.
 pub struct Client {
@@ -96,6 +97,14 @@ impl Client {
         transcript.extend_from_slice(&output.stderr);
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         Ran { command: format!("{command:?}"), status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Starts a program in the home folder, where its output goes too; it ends when it is dropped.
+    #[track_caller]
+    pub fn start<I: AsRef<OsStr>>(&self, name: &str, program: &str, arguments: impl IntoIterator<Item = I>) -> Process {
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value))).current_dir(self.home());
+        Process::start(name, &mut command, self.home())
     }
 
     /// Fails if one of the values was printed by a program or is in a file below the home folder.

@@ -1,6 +1,6 @@
 //! Real tools and real clients, through the real binary.
 //!
-//! A test here starts a tool ([`GitServer`], [`Gitea`], [`Echo`]) and the proxy ([`Connectors`]) on free ports of the loopback interface,
+//! A test here starts a tool ([`GitServer`], [`Gitea`], [`Kubernetes`], [`Echo`]) and the proxy ([`Connectors`]) on free ports of the loopback interface,
 //! runs a real client in an empty home ([`Client`]), and asks the tool which credential it saw. Whatever a test started ends with it.
 //! `cargo xtask tools` installs the programs; `cargo xtask test` runs all.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails the test it serves")]
@@ -12,6 +12,7 @@ mod connectors;
 mod echo;
 mod gitea;
 mod http;
+mod kubernetes;
 mod load;
 mod manifests;
 mod nginx;
@@ -25,6 +26,7 @@ pub use connectors::{Connectors, binary, command, run};
 pub use echo::Echo;
 pub use gitea::{Gitea, GiteaRequest};
 pub use http::{Connection, Message, exchange, get};
+pub use kubernetes::{Kubernetes, kubectl};
 pub use load::{Load, Sample};
 pub use manifests::{Connector, Folder, basic_class, basic_secret, bearer_class, bearer_secret, ca_secret, flags, grant, service_account};
 pub use nginx::{GitServer, SeenRequest, commit_random, random_bytes};

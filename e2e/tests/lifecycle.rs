@@ -42,6 +42,24 @@ fn a_request_in_flight_finishes_after_sigterm() {
 }
 
 #[test]
+fn what_takes_longer_than_that_is_cut_off_and_on_record() {
+    const COUNT: usize = 50;
+    let tool = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = folder(&format!("http://{}", tool.local_addr().unwrap()));
+    let mut proxy = Connectors::start_with(&folder, &["--drain-timeout", "200ms"]);
+    let token = proxy.token("team/builder");
+    let request = format!("GET /namespaces/team/connectors/tool/ HTTP/1.1\r\nHost: p\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let mut clients: Vec<_> = (0..COUNT).map(|_| Connection::open(proxy.listen()).unwrap()).collect();
+    clients.iter_mut().for_each(|client| client.send(request.as_bytes()).unwrap());
+    // The tool answers none of them.
+    let _open: Vec<_> = (0..COUNT).map(|_| tool.accept().unwrap()).collect();
+    assert!(proxy.stop().success(), "{}", proxy.errors());
+    let records = proxy.records();
+    assert_eq!(records.len(), COUNT);
+    assert!(records.iter().all(|record| record["answered_by"] == "nobody" && record["complete"] == false), "{records:?}");
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let tool = TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = folder(&format!("http://{}", tool.local_addr().unwrap()));

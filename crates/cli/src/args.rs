@@ -9,6 +9,7 @@ use clap::{Args, Parser, ValueEnum};
 use connectors_core::{ConnectorRef, ServiceAccount};
 use connectors_crd::{is_dns_label, is_dns_subdomain};
 use connectors_net::Cidr;
+use connectors_proxy::MAX_CONNECTIONS_PER_UPSTREAM;
 use connectors_standalone::Options;
 use connectors_standalone::state::{DEFAULT_FOLDER, OpenError, State};
 use connectors_standalone::token::{DEFAULT_AUDIENCE, Lifetime};
@@ -141,6 +142,9 @@ pub(crate) struct ProxyArgs {
     /// How many requests may use one Connector at once; more get 503
     #[arg(long, env = "CONNECTORS_MAX_REQUESTS_PER_CONNECTOR", default_value_t = 1024, value_name = "COUNT")]
     pub(crate) max_requests_per_connector: u32,
+    /// How many connections, idle ones included, may be open to one address of a tool; more requests wait for the connect timeout and then get 503
+    #[arg(long, env = "CONNECTORS_MAX_CONNECTIONS_PER_UPSTREAM", default_value_t = MAX_CONNECTIONS_PER_UPSTREAM, value_name = "COUNT")]
+    pub(crate) max_connections_per_upstream: std::num::NonZeroUsize,
     /// How long an accepted token is believed without checking again
     #[arg(long, env = "CONNECTORS_TOKEN_ACCEPTED_FOR", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) token_accepted_for: Duration,
@@ -182,6 +186,7 @@ impl ProxyArgs {
             audience: vec![DEFAULT_AUDIENCE.into()],
             cores: None,
             max_requests_per_connector: 1024,
+            max_connections_per_upstream: MAX_CONNECTIONS_PER_UPSTREAM,
             token_accepted_for: Duration::from_secs(10),
             token_refused_for: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(5),

@@ -109,7 +109,7 @@ fn quieter(filter: &str) -> String {
 }
 
 /// Waits for the command, and passes on the signals that reach this process alone. The inner error is why the command could not be started.
-fn supervise(command: Command) -> anyhow::Result<std::io::Result<ExitStatus>> {
+fn supervise(mut command: Command) -> anyhow::Result<std::io::Result<ExitStatus>> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -120,14 +120,16 @@ fn supervise(command: Command) -> anyhow::Result<std::io::Result<ExitStatus>> {
         let mut quit = signal(SignalKind::quit())?;
         let mut user1 = signal(SignalKind::user_defined1())?;
         let mut user2 = signal(SignalKind::user_defined2())?;
-        let mut child = match tokio::process::Command::from(command).spawn() {
+        let mut ended = signal(SignalKind::child())?;
+        let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => return Ok(Err(error)),
         };
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+        // Its own until it has been waited for, which is the last that is done here.
+        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
         let pass_on = |signal| {
             if let Some(pid) = pid {
-                // The command may have ended in the meantime.
+                // The command may have ended already.
                 let _ = rustix::process::kill_process(pid, signal);
             }
         };
@@ -135,7 +137,8 @@ fn supervise(command: Command) -> anyhow::Result<std::io::Result<ExitStatus>> {
         let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
         loop {
             tokio::select! {
-                status = child.wait() => return Ok(Ok(status?)),
+                // A command that is stopped and goes on says so by the same signal.
+                _ = ended.recv() => if let Some(status) = child.try_wait()? { return Ok(Ok(status)) },
                 _ = terminate.recv() => pass_on(rustix::process::Signal::TERM),
                 _ = hangup.recv() => pass_on(rustix::process::Signal::HUP),
                 _ = user1.recv() => pass_on(rustix::process::Signal::USR1),

@@ -26,7 +26,7 @@ pub use connector::{Connector, Credential, InjectedHeader, Injection, Resolver, 
 pub use flags::{Flags, UnknownFlag};
 pub use in_flight::{Entered, InFlight};
 pub use name::{ConnectorRef, NameError};
-pub use origin::{Host, HostError, Origin, Scheme};
+pub use origin::{Host, HostError, HostRef, Origin, Scheme};
 pub use path::{PathError, PathPrefix, RequestPath};
 pub use secret::{SecretRef, SecretValue};
 pub use snapshot::Snapshot;

@@ -1,5 +1,6 @@
 //! Scheme, host and port, in the one form in which they are compared.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -57,6 +58,15 @@ pub enum Host {
     Ip(IpAddr),
 }
 
+/// A [`Host`] that has not left the text it was read from: for those who only look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostRef<'a> {
+    /// A DNS name. Borrowed if the text has it in canonical form.
+    Name(Cow<'a, str>),
+    /// An address literal.
+    Ip(IpAddr),
+}
+
 /// Why a text is no host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
@@ -74,9 +84,9 @@ pub enum HostError {
     Port,
 }
 
-impl Host {
+impl<'a> HostRef<'a> {
     /// Reads a host without a port: a name, a dotted IPv4 address, or an IPv6 address in brackets.
-    pub fn parse(text: &str) -> Result<Self, HostError> {
+    pub fn parse(text: &'a str) -> Result<Self, HostError> {
         if let Some(inner) = text.strip_prefix('[') {
             let inner = inner.strip_suffix(']').ok_or(HostError::Invalid)?;
             return inner.parse::<Ipv6Addr>().map(|ip| Self::Ip(IpAddr::V6(ip))).map_err(|_| HostError::Invalid);
@@ -91,17 +101,21 @@ impl Host {
         {
             return Ok(Self::Ip(IpAddr::V4(ip)));
         }
+        // Nearly all names are in canonical form.
+        if check_name(text).is_ok() {
+            return Ok(Self::Name(text.into()));
+        }
         let name = if text.is_ascii() {
             text.to_ascii_lowercase().into()
         } else {
             idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::URL).map_err(|_| HostError::Invalid)?
         };
         check_name(&name)?;
-        Ok(Self::Name(name.into()))
+        Ok(Self::Name(name))
     }
 
     /// Reads `host` or `host:port`, as in a Host header (RFC 9110 §7.2).
-    pub fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), HostError> {
+    pub fn parse_with_port(text: &'a str) -> Result<(Self, Option<u16>), HostError> {
         // The colons of an IPv6 address stand in brackets.
         let bracket = if text.starts_with('[') { text.rfind(']').unwrap_or_default() } else { 0 };
         let colon = memchr(b':', &text.as_bytes()[bracket..]).map(|at| bracket + at);
@@ -118,6 +132,27 @@ impl Host {
             Ok(0) | Err(_) => Err(HostError::Port),
             Ok(port) => Ok((Self::parse(host)?, Some(port))),
         }
+    }
+}
+
+impl From<HostRef<'_>> for Host {
+    fn from(host: HostRef<'_>) -> Self {
+        match host {
+            HostRef::Name(name) => Self::Name(name.into()),
+            HostRef::Ip(ip) => Self::Ip(ip),
+        }
+    }
+}
+
+impl Host {
+    /// As [`HostRef::parse`].
+    pub fn parse(text: &str) -> Result<Self, HostError> {
+        HostRef::parse(text).map(Self::from)
+    }
+
+    /// As [`HostRef::parse_with_port`].
+    pub fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), HostError> {
+        HostRef::parse_with_port(text).map(|(host, port)| (host.into(), port))
     }
 
     /// The name, if it isn't an address.
@@ -145,34 +180,35 @@ impl fmt::Debug for Host {
     }
 }
 
-/// The bytes of labels.
-const IN_NAMES: [bool; 256] = {
+/// The bytes of labels in canonical form.
+static IN_LABELS: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
     while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        table[byte as usize] = byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
         byte += 1;
     }
     table
 };
 
-/// RFC 1035 lengths; underscores occur in real names and are let through.
+/// Checks a name in small letters. RFC 1035 lengths; underscores occur in real names and are let through.
 fn check_name(name: &str) -> Result<(), HostError> {
-    let length_ok = |from: usize, to: usize| (1..=63).contains(&(to - from));
-    // Where the label begins that is looked at.
-    let mut label = 0;
-    for (at, byte) in name.bytes().enumerate() {
-        match byte {
-            b'.' if length_ok(label, at) => label = at + 1,
-            byte if IN_NAMES[usize::from(byte)] => {}
-            _ => return Err(HostError::Invalid),
+    let mut rest = name;
+    let last = loop {
+        let label = rest.bytes().take_while(|&byte| IN_LABELS[usize::from(byte)]).count();
+        if !(1..=63).contains(&label) {
+            return Err(HostError::Invalid);
         }
-    }
-    if name.len() > 253 || !length_ok(label, name.len()) {
+        match rest.as_bytes().get(label) {
+            None => break rest,
+            Some(b'.') => rest = &rest[label + 1..],
+            Some(_) => return Err(HostError::Invalid),
+        }
+    };
+    if name.len() > 253 {
         return Err(HostError::Invalid);
     }
     // What inet_aton would take for an address: a last label of digits, or of 0x and hex digits.
-    let last = &name[label..];
     let hex = last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
     if hex || last.bytes().all(|b| b.is_ascii_digit()) {
         return Err(HostError::NumericName);

@@ -65,6 +65,11 @@ impl<'a> SecretRef<'a> {
         self.0
     }
 
+    /// Whether both are the same bytes. How long that takes depends on their lengths alone, and not on where they differ.
+    pub fn equals(&self, other: SecretRef<'_>) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(other.0).fold(0, |different, (one, two)| different | (one ^ two)) == 0
+    }
+
     /// A copy to keep.
     pub fn to_value(&self) -> SecretValue {
         SecretValue::new(self.0)
@@ -86,5 +91,20 @@ mod tests {
         assert_eq!(format!("{:?}", SecretValue::new("hunter2")), "[redacted]");
         assert_eq!(format!("{:#?}", Some(SecretValue::new("hunter2"))), "Some(\n    [redacted],\n)");
         assert_eq!(format!("{:?}", SecretRef::new(b"hunter2")), "[redacted]");
+    }
+
+    #[test]
+    fn only_the_same_bytes_are_equal() {
+        let text: Vec<u8> = (0..=u8::MAX).collect();
+        for end in 0..text.len() {
+            let one = &text[..end];
+            assert!(SecretRef::new(one).equals(SecretRef::new(&one.to_vec())));
+            assert!(!SecretRef::new(one).equals(SecretRef::new(&text[..=end])));
+            for at in 0..end {
+                let mut other = one.to_vec();
+                other[at] ^= 1 << (at % 8);
+                assert!(!SecretRef::new(one).equals(SecretRef::new(&other)), "{end} {at}");
+            }
+        }
     }
 }

@@ -306,7 +306,7 @@ impl Trailers {
         if let Some(&control) = line.get(text) {
             return Err(BodyError::Trailer(control_error(&line[..text], control)));
         }
-        let (span, _) = Span::parse(line, self.line).map_err(BodyError::Trailer)?;
+        let span = Span::parse(line, self.line).map_err(BodyError::Trailer)?;
         if span.field != Field::Other {
             return Err(BodyError::TrailerField);
         }

@@ -1,6 +1,6 @@
 //! The field names that decisions depend on.
 
-use crate::grammar::{begins_with, token_prefix};
+use crate::grammar::{ONES, begins_with, token_prefix};
 
 /// A field name, as far as this system decides anything by it. Each line of a head is classified once, while it is
 /// parsed; everything after that compares these instead of text.
@@ -91,54 +91,39 @@ impl Field {
         if odd { Self::of_odd(name) } else { Self::of_plain(name) }
     }
 
-    /// This field's bit in a set of fields.
-    pub(crate) fn bit(self) -> u64 {
-        1 << self as u8
+    /// As [`Field::of`], for what has only letters, digits and `-`.
+    #[inline(always)]
+    pub(crate) fn of_plain(name: &[u8]) -> Self {
+        let ends = Ends::of(name);
+        let known = &KNOWN[usize::from(SLOTS[ends.slot(MULTIPLIER)])];
+        // Of names no longer than 16, the ends are all.
+        if known.ends == ends && known.name.len() == name.len() && (name.len() <= 16 || known.name.eq_ignore_ascii_case(name)) {
+            return known.field;
+        }
+        match name.first() {
+            Some(b'p' | b'P') if begins_with(name, b"proxy-") => Self::ProxyOther,
+            Some(b'x' | b'X') if begins_with(name, b"x-forwarded-") => Self::XForwardedOther,
+            Some(b'x' | b'X') if begins_with(name, b"x-plugin-") => Self::XPlugin,
+            _ => Self::Other,
+        }
     }
 
-    fn of_plain(name: &[u8]) -> Self {
-        let Some(&first) = name.first() else { return Self::Other };
-        let known = match (name.len(), first | 0x20) {
-            (2, b't') if begins_with(name, b"te") => Self::Te,
-            (3, b'v') if begins_with(name, b"via") => Self::Via,
-            (4, b'h') if begins_with(name, b"host") => Self::Host,
-            (4, b'd') if begins_with(name, b"date") => Self::Date,
-            (5, b'p') if begins_with(name, b"proxy") => Self::ProxyOther,
-            (6, b'c') if begins_with(name, b"cookie") => Self::Cookie,
-            (6, b'e') if begins_with(name, b"expect") => Self::Expect,
-            (6, b's') if begins_with(name, b"server") => Self::Server,
-            (7, b'u') if begins_with(name, b"upgrade") => Self::Upgrade,
-            (7, b't') if begins_with(name, b"trailer") => Self::Trailer,
-            (8, b'l') if begins_with(name, b"location") => Self::Location,
-            (9, b'f') if begins_with(name, b"forwarded") => Self::Forwarded,
-            (9, b'x') if begins_with(name, b"x-real-ip") => Self::XForwardedOther,
-            (10, b'c') if begins_with(name, b"connection") => Self::Connection,
-            (10, b's') if begins_with(name, b"set-cookie") => Self::SetCookie,
-            (10, b'k') if begins_with(name, b"keep-alive") => Self::KeepAlive,
-            (11, b't') if begins_with(name, b"traceparent") => Self::Traceparent,
-            (12, b'c') if begins_with(name, b"content-type") => Self::ContentType,
-            (13, b'a') if begins_with(name, b"authorization") => Self::Authorization,
-            (14, b'c') if begins_with(name, b"content-length") => Self::ContentLength,
-            (15, b'x') if begins_with(name, b"x-forwarded-for") => Self::XForwardedFor,
-            (16, b'c') if begins_with(name, b"content-location") => Self::ContentLocation,
-            (16, b'p') if begins_with(name, b"proxy-connection") => Self::ProxyConnection,
-            (16, b'x') if begins_with(name, b"x-forwarded-host") => Self::XForwardedHost,
-            (17, b't') if begins_with(name, b"transfer-encoding") => Self::TransferEncoding,
-            (17, b'x') if begins_with(name, b"x-forwarded-proto") => Self::XForwardedProto,
-            (18, b'p') if begins_with(name, b"proxy-authenticate") => Self::ProxyAuthenticate,
-            (19, b'p') if begins_with(name, b"proxy-authorization") => Self::ProxyAuthorization,
-            (25, b'p') if begins_with(name, b"proxy-authentication-info") => Self::ProxyAuthenticationInfo,
-            _ => Self::Other,
-        };
-        if known != Self::Other {
-            return known;
-        }
-        match first | 0x20 {
-            b'p' if begins_with(name, b"proxy-") => Self::ProxyOther,
-            b'x' if begins_with(name, b"x-forwarded-") => Self::XForwardedOther,
-            b'x' if begins_with(name, b"x-plugin-") => Self::XPlugin,
-            _ => Self::Other,
-        }
+    /// Whether the parser looks at the value, or at whether the field is repeated.
+    #[inline(always)]
+    pub(crate) fn is_decisive(self) -> bool {
+        const DECISIVE: u64 = Field::Host.bit()
+            | Field::ContentLength.bit()
+            | Field::TransferEncoding.bit()
+            | Field::Connection.bit()
+            | Field::Expect.bit()
+            | Field::Authorization.bit()
+            | Field::ProxyAuthorization.bit();
+        self.bit() & DECISIVE != 0
+    }
+
+    /// This field's bit in a set of fields.
+    pub(crate) const fn bit(self) -> u64 {
+        1 << self as u8
     }
 
     #[cold]
@@ -165,6 +150,109 @@ impl Field {
             | Self::XPlugin => Self::Alias,
             _ => Self::Other,
         }
+    }
+}
+
+/// A name, in small letters, and what it means.
+struct Known {
+    name: &'static [u8],
+    ends: Ends,
+    field: Field,
+}
+
+/// The first and the last bytes of a name, in small letters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ends(u64, u64);
+
+/// The fields that have one name.
+const KNOWN: [Known; 29] = [
+    Known::new(b"te", Field::Te),
+    Known::new(b"via", Field::Via),
+    Known::new(b"host", Field::Host),
+    Known::new(b"date", Field::Date),
+    Known::new(b"proxy", Field::ProxyOther),
+    Known::new(b"cookie", Field::Cookie),
+    Known::new(b"expect", Field::Expect),
+    Known::new(b"server", Field::Server),
+    Known::new(b"upgrade", Field::Upgrade),
+    Known::new(b"trailer", Field::Trailer),
+    Known::new(b"location", Field::Location),
+    Known::new(b"forwarded", Field::Forwarded),
+    Known::new(b"x-real-ip", Field::XForwardedOther),
+    Known::new(b"connection", Field::Connection),
+    Known::new(b"set-cookie", Field::SetCookie),
+    Known::new(b"keep-alive", Field::KeepAlive),
+    Known::new(b"traceparent", Field::Traceparent),
+    Known::new(b"content-type", Field::ContentType),
+    Known::new(b"authorization", Field::Authorization),
+    Known::new(b"content-length", Field::ContentLength),
+    Known::new(b"x-forwarded-for", Field::XForwardedFor),
+    Known::new(b"content-location", Field::ContentLocation),
+    Known::new(b"proxy-connection", Field::ProxyConnection),
+    Known::new(b"x-forwarded-host", Field::XForwardedHost),
+    Known::new(b"transfer-encoding", Field::TransferEncoding),
+    Known::new(b"x-forwarded-proto", Field::XForwardedProto),
+    Known::new(b"proxy-authenticate", Field::ProxyAuthenticate),
+    Known::new(b"proxy-authorization", Field::ProxyAuthorization),
+    Known::new(b"proxy-authentication-info", Field::ProxyAuthenticationInfo),
+];
+
+/// Which of [`KNOWN`] a name can only be, by its [`Ends::slot`].
+static SLOTS: [u8; 128] = match slots(MULTIPLIER) {
+    Some(slots) => slots,
+    None => panic!("two names in a slot"),
+};
+
+/// One for which each name of [`KNOWN`] has a slot of its own.
+const MULTIPLIER: u64 = {
+    let mut multiplier = 0x9e37_79b9_7f4a_7c15;
+    while slots(multiplier).is_none() {
+        multiplier += 2;
+    }
+    multiplier
+};
+
+const fn slots(multiplier: u64) -> Option<[u8; 128]> {
+    let mut slots = [0; 128];
+    let mut taken = [false; 128];
+    let mut at = 0;
+    while at < KNOWN.len() {
+        let slot = KNOWN[at].ends.slot(multiplier);
+        if taken[slot] {
+            return None;
+        }
+        taken[slot] = true;
+        slots[slot] = at as u8;
+        at += 1;
+    }
+    Some(slots)
+}
+
+impl Known {
+    const fn new(name: &'static [u8], field: Field) -> Self {
+        Self { name, ends: Ends::of(name), field }
+    }
+}
+
+impl Ends {
+    /// Of what has only letters, digits and `-`, of which only capital letters change when bit 0x20 is set.
+    #[inline(always)]
+    const fn of(name: &[u8]) -> Self {
+        let (first, last) = if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+        } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64)
+        } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            (u16::from_le_bytes(*first) as u64, u16::from_le_bytes(*last) as u64)
+        } else {
+            (0, 0)
+        };
+        Self(first | (ONES * 0x20), last | (ONES * 0x20))
+    }
+
+    #[inline(always)]
+    const fn slot(self, multiplier: u64) -> usize {
+        ((self.0 ^ self.1.rotate_left(29)).wrapping_mul(multiplier) >> 57) as usize
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::HeadError;
 use crate::field::Field;
 use crate::grammar::{begins_with, decimal, is_token, text_prefix};
-use crate::line::{Line, Span, control_error};
+use crate::line::{Line, Simple, Span, control_error};
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +41,15 @@ impl Version {
     /// `HTTP/1.0` or `HTTP/1.1`, exactly. Any other two digits are a version all the same, but not one for this
     /// parser; `malformed` is the error for what is no version at all.
     pub(crate) fn parse(text: &[u8], malformed: HeadError) -> Result<Self, HeadError> {
+        // As one word each.
+        if let Some(text) = text.first_chunk::<8>().filter(|_| text.len() == 8) {
+            match text {
+                b"HTTP/1.1" => return Ok(Self::Http11),
+                b"HTTP/1.0" => return Ok(Self::Http10),
+                _ => {}
+            }
+        }
         match text {
-            b"HTTP/1.1" => Ok(Self::Http11),
-            b"HTTP/1.0" => Ok(Self::Http10),
             [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => Err(HeadError::Version),
             _ => Err(malformed),
         }
@@ -66,7 +72,7 @@ pub(crate) trait StartLine: Default {
     /// The version that the line names.
     fn version(&self) -> Version;
 
-    /// Checks a field. `repeated`: a line of the same [`Field`] came before.
+    /// Checks a field, if it [is decisive](Field::is_decisive). `repeated`: a line of the same [`Field`] came before.
     fn check_field(&self, field: Field, value: &[u8], repeated: bool) -> Result<(), HeadError>;
 
     /// Checks the head as a whole.
@@ -84,11 +90,9 @@ pub(crate) struct Head<S> {
     progress: Progress,
 }
 
-/// How far an incomplete head has been read. Offsets are into the input, where the head need not begin at 0.
+/// How far an incomplete head has been read, in bytes of the input.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
-    /// Where the head begins: after the empty line that may precede it.
-    begin: usize,
     /// Everything before this was searched for control characters.
     scanned: usize,
     /// Where the line begins whose end is looked for.
@@ -117,6 +121,14 @@ pub(crate) struct ConnectionOptions {
     other: bool,
 }
 
+/// What comes next in a head.
+enum Next {
+    Line,
+    /// The empty line, which ends at this offset.
+    End(usize),
+    Incomplete,
+}
+
 impl<S: StartLine> Head<S> {
     /// Reads from the beginning of `input`. `Ok(None)`: there is more to come, call again with the same bytes and
     /// more. `Ok(Some(n))`: the head is complete and took `n` bytes.
@@ -140,56 +152,108 @@ impl<S: StartLine> Head<S> {
     }
 
     fn advance(&mut self, input: &[u8], max_lines: usize) -> Result<Option<usize>, HeadError> {
+        if !self.progress.has_start_line && !self.start_line(input)? {
+            return Ok(None);
+        }
         loop {
-            // A line ends at its first control character, which must be the CR of a CR LF. Whatever else that
-            // character is, it has no place in a head.
-            let begin = self.progress.line;
-            let end = self.progress.scanned + text_prefix(&input[self.progress.scanned..]);
-            self.progress.scanned = end;
-            match input[end..] {
-                [b'\r', b'\n', ..] => {}
-                [] | [b'\r'] => return Ok(None),
-                [control, ..] if self.progress.has_start_line => return Err(control_error(&input[begin..end], control)),
-                [b'\n', ..] => return Err(HeadError::BareLf),
-                [b'\r', ..] => return Err(HeadError::BareCr),
-                _ => return Err(S::INVALID),
-            }
-            let next = end + 2;
-            self.progress.line = next;
-            self.progress.scanned = next;
-            if end > begin {
-                self.line(&input[begin..end], begin, max_lines)?;
-            } else if self.progress.has_start_line {
-                self.start.check_end(&self.facts)?;
-                self.bytes.extend_from_slice(&input[self.progress.begin..next]);
-                self.progress.complete = true;
-                return Ok(Some(next));
-            } else if S::SKIPS_EMPTY_LINE && begin == 0 {
-                self.progress.begin = next;
-            } else {
-                return Err(S::INVALID);
+            self.simple_lines(input, max_lines)?;
+            match self.other_line(input, max_lines)? {
+                Next::Line => {}
+                Next::End(end) => return Ok(Some(end)),
+                Next::Incomplete => return Ok(None),
             }
         }
     }
 
-    fn line(&mut self, line: &[u8], begin: usize, max_lines: usize) -> Result<(), HeadError> {
-        if !self.progress.has_start_line {
-            self.start.parse(line)?;
-            self.progress.has_start_line = true;
+    /// Reads lines as long as they are simple and complete.
+    #[inline(always)]
+    fn simple_lines(&mut self, input: &[u8], max_lines: usize) -> Result<(), HeadError> {
+        let mut begin = self.progress.line;
+        // The search for the end of a line goes on where it was.
+        if self.progress.scanned > begin {
             return Ok(());
+        }
+        while self.spans.len() < max_lines
+            && let Some(line) = input.get(begin..).and_then(Simple::parse)
+        {
+            let len = line.len();
+            let span = Span::of_simple(line, begin);
+            begin += len;
+            self.spans.push(span);
+            if span.field != Field::Other {
+                self.field(span, input)?;
+            }
+        }
+        self.progress.line = begin;
+        Ok(())
+    }
+
+    /// Reads a line that isn't simple, or isn't complete, or is the empty one at the end.
+    fn other_line(&mut self, input: &[u8], max_lines: usize) -> Result<Next, HeadError> {
+        let begin = self.progress.line;
+        let scanned = self.progress.scanned.max(begin);
+        let end = match input[scanned..] {
+            [b'\r', ..] => scanned,
+            _ => scanned + text_prefix(&input[scanned..]),
+        };
+        self.progress.scanned = end;
+        if !at_line_end(&input[end..]).map_err(|control| control_error(&input[begin..end], control))? {
+            return Ok(Next::Incomplete);
+        }
+        self.progress.line = end + 2;
+        if end == begin {
+            self.start.check_end(&self.facts)?;
+            self.bytes.extend_from_slice(&input[..end + 2]);
+            self.progress.complete = true;
+            return Ok(Next::End(end + 2));
         }
         if self.spans.len() >= max_lines {
             return Err(HeadError::TooManyLines);
         }
-        let (span, value) = Span::parse(line, begin - self.progress.begin)?;
+        let span = Span::parse(&input[begin..end], begin)?;
         self.spans.push(span);
-        if span.field == Field::Other { Ok(()) } else { self.field(span.field, value) }
+        if span.field != Field::Other {
+            self.field(span, input)?;
+        }
+        Ok(Next::Line)
     }
 
-    fn field(&mut self, field: Field, value: &[u8]) -> Result<(), HeadError> {
+    /// Reads the first line, and the empty one that may precede it. `false`: there is more to come.
+    #[inline(never)]
+    fn start_line(&mut self, input: &[u8]) -> Result<bool, HeadError> {
+        let Progress { line: begin, scanned, .. } = self.progress;
+        let end = scanned + text_prefix(&input[scanned..]);
+        let complete = at_line_end(&input[end..]).map_err(|control| match control {
+            b'\n' => HeadError::BareLf,
+            b'\r' => HeadError::BareCr,
+            _ => S::INVALID,
+        })?;
+        if !complete {
+            self.progress.scanned = end;
+            return Ok(false);
+        }
+        self.progress.line = end + 2;
+        self.progress.scanned = end + 2;
+        if end > begin {
+            self.start.parse(&input[begin..end])?;
+            self.progress.has_start_line = true;
+            Ok(true)
+        } else if S::SKIPS_EMPTY_LINE && begin == 0 {
+            self.start_line(input)
+        } else {
+            Err(S::INVALID)
+        }
+    }
+
+    #[inline(always)]
+    fn field(&mut self, span: Span, input: &[u8]) -> Result<(), HeadError> {
+        let repeated = self.facts.has(span.field);
+        self.facts.present |= span.field.bit();
+        if span.field.is_decisive() { self.decisive_field(span.field, span.value(input), repeated) } else { Ok(()) }
+    }
+
+    fn decisive_field(&mut self, field: Field, value: &[u8], repeated: bool) -> Result<(), HeadError> {
         let facts = &mut self.facts;
-        let repeated = facts.has(field);
-        facts.present |= field.bit();
         match field {
             Field::ContentLength => {
                 if repeated {
@@ -269,13 +333,12 @@ impl<S> Head<S> {
         self.spans().iter().filter(move |span| span.name(&self.bytes).eq_ignore_ascii_case(name)).map(|span| span.value(&self.bytes))
     }
 
+    #[inline]
     pub(crate) fn connection_names(&self, name: &[u8]) -> bool {
-        if !self.facts.has(Field::Connection) {
-            return false;
-        }
-        if !self.facts.options.other {
-            return self.facts.options.names(name);
-        }
+        self.facts.has(Field::Connection) && if self.facts.options.other { self.connection_lists(name) } else { self.facts.options.names(name) }
+    }
+
+    fn connection_lists(&self, name: &[u8]) -> bool {
         self.spans()
             .iter()
             .filter(|span| span.field == Field::Connection)
@@ -327,6 +390,19 @@ impl ConnectionOptions {
             10 => self.keep_alive && name.eq_ignore_ascii_case(b"keep-alive"),
             _ => false,
         }
+    }
+}
+
+/// Whether a line ends here, where `rest` is empty or begins with a control character; `false` if that can't be said yet.
+///
+/// A line ends at its first control character, which must be the CR of a CR LF. Whatever else that character is, it has no place in a head and is
+/// the error.
+#[inline(always)]
+fn at_line_end(rest: &[u8]) -> Result<bool, u8> {
+    match rest {
+        [b'\r', b'\n', ..] => Ok(true),
+        [] | [b'\r'] => Ok(false),
+        [control, ..] => Err(*control),
     }
 }
 

@@ -17,4 +17,4 @@ pub use head::{HeadLimits, MAX_CONNECTION_BYTES, Version};
 pub use line::Line;
 pub use request::{Framing, RequestHead, TargetForm};
 pub use response::{ResponseFraming, ResponseHead};
-pub use write::{HeadWriter, LAST_CHUNK, PreparedField, chunk_head, reason_phrase};
+pub use write::{FieldName, HeadWriter, LAST_CHUNK, PreparedField, chunk_head, reason_phrase};

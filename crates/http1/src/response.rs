@@ -130,6 +130,7 @@ impl ResponseHead {
     }
 
     /// Whether a Connection field lists the name of `line`: as [`connection_names`](Self::connection_names), but cheaper.
+    #[inline]
     pub fn connection_lists(&self, line: &Line<'_>) -> bool {
         self.head.connection_names(line.name_bytes())
     }

@@ -1,9 +1,11 @@
 //! Writing heads and chunk framing.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::ops::Range;
+use std::{fmt, mem, ptr};
 
 use crate::error::WriteError;
-use crate::grammar::{is_blank, is_field_value, is_target, is_token};
+use crate::grammar::{is_blank, is_constant_line, is_constant_token, is_field_value, is_target, is_token};
 use crate::line::Line;
 
 /// The end of a chunked body without trailers. One with trailers ends with what [`HeadWriter::trailers`] writes.
@@ -14,7 +16,18 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 ///
 /// When a method returns an error, it has written nothing; the head before it is incomplete and must not be sent.
 #[must_use = "a head is complete only after `end`"]
-pub struct HeadWriter<'a>(&'a mut Vec<u8>);
+pub struct HeadWriter<'a> {
+    /// Only [`out`](Self::out) uses it.
+    buffer: &'a mut Vec<u8>,
+    /// Lines still to be copied: those that stand one after the other where they came from are copied at once.
+    run: Run<'a>,
+}
+
+/// A part of a buffer.
+struct Run<'a> {
+    source: &'a [u8],
+    range: Range<usize>,
+}
 
 impl<'a> HeadWriter<'a> {
     /// Begins a request with `method target HTTP/1.1`.
@@ -33,7 +46,7 @@ impl<'a> HeadWriter<'a> {
         out.push(b' ');
         out.extend_from_slice(target.as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
-        Ok(Self(out))
+        Ok(Self::after(out))
     }
 
     /// Begins a response with `HTTP/1.1 status reason`. The version is ours, not that of the request (RFC 9110 §6.2).
@@ -45,18 +58,21 @@ impl<'a> HeadWriter<'a> {
         if !(100..=599).contains(&status) || !is_field_value(reason) {
             return Err(WriteError::StatusLine);
         }
-        out.extend_from_slice(b"HTTP/1.1 ");
-        out.extend([status / 100, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8));
-        out.push(b' ');
+        let [a, b, c] = [status / 100, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8);
+        out.extend_from_slice(&[b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1', b' ', a, b, c, b' ']);
         out.extend_from_slice(reason);
         out.extend_from_slice(b"\r\n");
-        Ok(Self(out))
+        Ok(Self::after(out))
     }
 
     /// Ends a chunked body and begins its trailers.
     pub fn trailers(out: &'a mut Vec<u8>) -> Self {
         out.extend_from_slice(b"0\r\n");
-        Self(out)
+        Self::after(out)
+    }
+
+    fn after(buffer: &'a mut Vec<u8>) -> Self {
+        Self { buffer, run: Run { source: &[], range: 0..0 } }
     }
 
     /// Appends a field.
@@ -69,30 +85,57 @@ impl<'a> HeadWriter<'a> {
         if !is_token(name.as_bytes()) {
             return Err(WriteError::FieldName);
         }
+        self.checked(name.as_bytes(), value)
+    }
+
+    /// Appends a field whose name is known when the program is compiled.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::FieldValue`], as [`field`](Self::field).
+    #[inline]
+    pub fn named(&mut self, name: FieldName, value: &[u8]) -> Result<&mut Self, WriteError> {
+        self.checked(name.0.as_bytes(), value)
+    }
+
+    #[inline]
+    fn checked(&mut self, name: &[u8], value: &[u8]) -> Result<&mut Self, WriteError> {
         let is_blank = |byte: Option<&u8>| byte.is_some_and(|&byte| is_blank(byte));
         if !is_field_value(value) || is_blank(value.first()) || is_blank(value.last()) {
             return Err(WriteError::FieldValue);
         }
-        self.name(name.as_bytes()).extend_from_slice(value);
-        self.0.extend_from_slice(b"\r\n");
+        let out = self.out();
+        out.extend_from_slice(name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
         Ok(self)
     }
 
     /// Appends a field that was checked before.
+    #[inline]
     pub fn prepared(&mut self, field: &PreparedField) -> &mut Self {
-        self.0.extend_from_slice(&field.0);
+        self.out().extend_from_slice(&field.0);
         self
     }
 
     /// Appends a line as it came in.
-    pub fn line(&mut self, line: &Line<'_>) -> &mut Self {
-        self.0.extend_from_slice(line.raw);
+    #[inline]
+    pub fn line(&mut self, line: &Line<'a>) -> &mut Self {
+        let (source, range) = line.place();
+        if self.run.range.end == range.start && ptr::eq(self.run.source, source) {
+            self.run.range.end = range.end;
+        } else {
+            self.copy_run();
+            self.run = Run { source, range };
+        }
         self
     }
 
     /// Appends `Content-Length`.
     pub fn content_length(&mut self, length: u64) -> &mut Self {
-        let out = self.name(b"Content-Length");
+        let out = self.out();
+        out.extend_from_slice(b"Content-Length: ");
         push_digits::<10>(length, out);
         out.extend_from_slice(b"\r\n");
         self
@@ -100,24 +143,44 @@ impl<'a> HeadWriter<'a> {
 
     /// Appends `Transfer-Encoding: chunked`.
     pub fn chunked(&mut self) -> &mut Self {
-        self.0.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        self.out().extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         self
     }
 
     /// Ends the head or the trailers with the empty line.
-    pub fn end(self) {
-        self.0.extend_from_slice(b"\r\n");
+    pub fn end(mut self) {
+        self.out().extend_from_slice(b"\r\n");
     }
 
-    fn name(&mut self, name: &[u8]) -> &mut Vec<u8> {
-        self.0.extend_from_slice(name);
-        self.0.extend_from_slice(b": ");
-        self.0
+    /// The buffer, with every line in it so far.
+    #[inline]
+    fn out(&mut self) -> &mut Vec<u8> {
+        if !self.run.range.is_empty() {
+            self.copy_run();
+        }
+        self.buffer
+    }
+
+    fn copy_run(&mut self) {
+        let range = mem::take(&mut self.run.range);
+        self.buffer.extend_from_slice(&self.run.source[range]);
+    }
+}
+
+/// The name of a field, known when the program is compiled, which is when it is checked.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldName(&'static str);
+
+impl FieldName {
+    /// A name for a constant. Panics, which there is an error of the compiler's, if it isn't a token (RFC 9110 §5.6.2).
+    pub const fn new(name: &'static str) -> Self {
+        assert!(is_constant_token(name.as_bytes()), "the name of a field must be a token");
+        Self(name)
     }
 }
 
 /// A field that is written many times and checked once.
-pub struct PreparedField(Box<[u8]>);
+pub struct PreparedField(Cow<'static, [u8]>);
 
 impl PreparedField {
     /// # Errors
@@ -125,8 +188,15 @@ impl PreparedField {
     /// As [`HeadWriter::field`].
     pub fn new(name: &str, value: &[u8]) -> Result<Self, WriteError> {
         let mut line = Vec::with_capacity(name.len() + value.len() + 4);
-        HeadWriter(&mut line).field(name, value)?;
+        HeadWriter::after(&mut line).field(name, value)?;
         Ok(Self(line.into()))
+    }
+
+    /// One for a constant, such as `Connection: close` with the CR LF behind it. Panics, which there is an error of the compiler's, unless it is a name,
+    /// `: `, a value of visible ASCII and SP with none around it, and CR LF.
+    pub const fn constant(line: &'static str) -> Self {
+        assert!(is_constant_line(line.as_bytes()), "a field must be a name, a colon, a space, a value and CR LF");
+        Self(Cow::Borrowed(line.as_bytes()))
     }
 }
 

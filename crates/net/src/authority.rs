@@ -75,7 +75,7 @@ impl Authority {
     /// one does, and all use its CA. A CA that is there is never replaced.
     ///
     /// # Errors
-    /// If the folder or the files can't be used, others can read the key, only one of the two files is there, or they hold no usable CA.
+    /// If the folder or the files can't be used, the key is another user's or others can read it, only one of the two files is there, or they hold no usable CA.
     pub fn load_or_create(folder: &Path) -> Result<Self, AuthorityError> {
         files::load_or_create(folder, SystemTime::now()).map(Self::new)
     }

@@ -2,12 +2,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as StdInstant};
 
 use connectors_core::{Host, Origin, Scheme, TrustRoots};
 use socket2::{SockRef, TcpKeepalive};
@@ -16,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::guard::is_localhost;
-use crate::{AddressDenied, Alpn, ClientTls, Guard, Protocol, Reach, Stream, TlsError, tls};
+use crate::names::{FAILURE_COUNTS, Names};
+use crate::{AddressDenied, Alpn, ClientTls, Guard, Protocol, Reach, Resolve, Stream, SystemResolver, TlsError, tls};
 
 /// How long an attempt may be undecided before the next address is tried beside it (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -24,6 +23,12 @@ const STAGGER: Duration = Duration::from_millis(250);
 const MAX_ADDRESSES: usize = 8;
 /// When a connection is silent for a minute the kernel asks whether the peer lives, four times within another minute.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
+/// How long a connection whose address can't be confirmed is still used. Longer than a name server needs to be started again, which shouldn't break
+/// connections that work; a name that was taken away leads nowhere after this time.
+const UNCONFIRMED: Duration = Duration::from_secs(60);
+/// How long confirming may hold a request up that has a connection at hand. A name server nearby takes a few milliseconds; of one that takes longer
+/// the answer is there for a later request.
+const CONFIRM_WITHIN: Duration = Duration::from_millis(100);
 /// What `localhost` means (RFC 6761 §6.3).
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
@@ -35,7 +40,7 @@ struct Inner {
     guard: Guard,
     tls: ClientTls,
     within: Duration,
-    resolver: Box<dyn Resolve>,
+    names: Names,
 }
 
 /// A new connection.
@@ -47,6 +52,16 @@ pub struct Connected {
     pub peer: SocketAddr,
     /// What is spoken on it; HTTP/2 only if it was offered.
     pub protocol: Protocol,
+    /// For how long `peer` is known to be an address of the origin's host.
+    pub standing: Standing,
+}
+
+/// When the address of a connection was last found among those of its host, and when it has to be looked for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    confirmed: StdInstant,
+    /// Never for an address literal or `localhost`.
+    due: Option<StdInstant>,
 }
 
 /// Why there is no connection. The texts can name addresses of the operator's network, and are for the operator.
@@ -54,7 +69,7 @@ pub struct Connected {
 pub enum DialError {
     /// The name has no address, or nobody who knows could be asked.
     #[error("the host name can't be resolved")]
-    Resolve(#[source] io::Error),
+    Resolve(#[source] Arc<io::Error>),
     /// None of the addresses may be reached.
     #[error("the address may not be reached")]
     Denied(#[source] AddressDenied),
@@ -67,6 +82,9 @@ pub enum DialError {
     /// All of it together took too long.
     #[error("{0} took longer than the connect timeout allows")]
     Timeout(Phase),
+    /// As many connections are open as may be, and within the connect timeout none came free ([`Pool::acquire`](crate::Pool::acquire)).
+    #[error("all {0} connections that may be open to it (--max-connections-per-upstream) are in use, and none came free within the connect timeout")]
+    Full(std::num::NonZeroUsize),
 }
 
 /// What the kernel said to the last address that was tried.
@@ -90,35 +108,15 @@ pub enum Phase {
     Tls,
 }
 
-/// Turns names into addresses.
-pub trait Resolve: Send + Sync {
-    /// The addresses of `name`, the preferred first, each with `port`.
-    fn resolve<'a>(&'a self, name: &'a str, port: u16) -> Resolving<'a>;
-}
-
-/// What [`Resolve::resolve`] returns.
-pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
-
-/// As the system resolves, with its hosts file, search domains and order of addresses (RFC 6724).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemResolver;
-
-impl Resolve for SystemResolver {
-    fn resolve<'a>(&'a self, name: &'a str, port: u16) -> Resolving<'a> {
-        #[expect(clippy::disallowed_methods, reason = "this is the place that resolves")]
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, port)).await?.collect()) })
-    }
-}
-
 impl Dialer {
     /// A dialer that resolves as the system does. `within` bounds each connection: resolving, TCP and TLS together.
     pub fn new(guard: Guard, tls: ClientTls, within: Duration) -> Self {
-        Self::with_resolver(guard, tls, within, SystemResolver)
+        Self::with_resolver(guard, tls, within, SystemResolver::default())
     }
 
     /// A dialer that asks `resolver` for addresses.
     pub fn with_resolver(guard: Guard, tls: ClientTls, within: Duration, resolver: impl Resolve + 'static) -> Self {
-        Self(Arc::new(Inner { guard, tls, within, resolver: Box::new(resolver) }))
+        Self(Arc::new(Inner { guard, tls, within, names: Names::new(resolver) }))
     }
 
     /// The TLS configurations that it uses.
@@ -128,8 +126,8 @@ impl Dialer {
 
     /// Connects to `origin`. For https, the certificate must be for the origin's host and come from the system's CAs or those in `trust`; `alpn` is offered.
     ///
-    /// The name is resolved once; the guard sees every address, and what is dialled is an address that it has seen and let through. An address literal and
-    /// `localhost` aren't resolved at all. Several addresses are tried in turn, families alternating, with a quarter of a second between them (RFC 8305).
+    /// The guard sees every address, remembered or not, and what is dialled is an address that it has seen and let through. The addresses of a name are
+    /// remembered for 5 seconds, that it has none for one. An address literal and `localhost` aren't resolved at all. Several addresses are tried in turn, families alternating, with a quarter of a second between them (RFC 8305).
     ///
     /// # Errors
     /// If every address is denied, none answers, the peer doesn't prove who it is, or the time is up.
@@ -139,8 +137,8 @@ impl Dialer {
             Scheme::Http => None,
             Scheme::Https => Some(self.0.tls.config(trust, alpn).map_err(DialError::Tls)?),
         };
-        let addresses = self.resolve(origin, deadline).await?;
-        let addresses = self.allowed(origin.host(), addresses, reach)?;
+        let (addresses, standing) = self.resolve(origin, reach, deadline).await?;
+        let addresses = self.allowed(origin, &addresses, reach)?;
         let connecting = timeout_at(deadline, connect_any(addresses)).await;
         let (stream, peer) = connecting.map_err(|_| DialError::Timeout(Phase::Connect))?.map_err(DialError::Connect)?;
         let stream = match config {
@@ -150,36 +148,81 @@ impl Dialer {
                 handshake.map_err(|_| DialError::Timeout(Phase::Tls))?.map_err(DialError::Tls)?
             }
         };
-        Ok(Connected { protocol: stream.protocol(), stream, peer })
+        Ok(Connected { protocol: stream.protocol(), stream, peer, standing })
     }
 
-    async fn resolve(&self, origin: &Origin, deadline: Instant) -> Result<Vec<SocketAddr>, DialError> {
-        let port = origin.port();
-        match origin.host() {
-            Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
-            Host::Name(name) if is_localhost(name) => Ok(LOOPBACK.map(|ip| SocketAddr::new(ip, port)).to_vec()),
-            Host::Name(name) => {
-                let resolving = timeout_at(deadline, self.0.resolver.resolve(name, port)).await;
-                resolving.map_err(|_| DialError::Timeout(Phase::Resolve))?.map_err(DialError::Resolve)
+    /// Whether a connection to `peer`, which was dialled for this origin and reach, may carry another request: whether the host still has that address.
+    /// Looks only if [`Standing::is_due`], and then notes the outcome in `standing`.
+    ///
+    /// As long as nobody can say, or not within a tenth of a second, a connection is good for a minute from when its address was last found.
+    pub async fn confirm(&self, origin: &Origin, reach: Reach, peer: SocketAddr, standing: &mut Standing) -> bool {
+        let now = StdInstant::now();
+        let Host::Name(name) = origin.host() else { return true };
+        if !standing.is_due(now) {
+            return true;
+        }
+        let answer = tokio::time::timeout(CONFIRM_WITHIN, self.0.names.look_up(name, reach, now)).await;
+        match answer.map(|answer| (answer.addresses, answer.until)) {
+            Ok((Ok(addresses), until)) => {
+                *standing = Standing { confirmed: now, due: Some(until) };
+                addresses.contains(&peer.ip())
+            }
+            Ok((Err(_), _)) | Err(_) => {
+                standing.due = Some(now + FAILURE_COUNTS);
+                now.saturating_duration_since(standing.confirmed) < UNCONFIRMED
             }
         }
     }
 
+    /// How long making a connection may take.
+    pub(crate) fn within(&self) -> Duration {
+        self.0.within
+    }
+
+    async fn resolve(&self, origin: &Origin, reach: Reach, deadline: Instant) -> Result<(Arc<[IpAddr]>, Standing), DialError> {
+        let now = StdInstant::now();
+        let (addresses, due): (Arc<[IpAddr]>, _) = match origin.host() {
+            Host::Ip(ip) => (Arc::new([*ip]), None),
+            Host::Name(name) if is_localhost(name) => (Arc::new(LOOPBACK), None),
+            Host::Name(name) => {
+                let resolving = timeout_at(deadline, self.0.names.look_up(name, reach, now)).await;
+                let answer = resolving.map_err(|_| DialError::Timeout(Phase::Resolve))?;
+                (answer.addresses.map_err(DialError::Resolve)?, Some(answer.until))
+            }
+        };
+        Ok((addresses, Standing { confirmed: now, due }))
+    }
+
     /// The addresses that the guard lets through, at least one.
-    fn allowed(&self, host: &Host, addresses: Vec<SocketAddr>, reach: Reach) -> Result<Allowed, DialError> {
+    fn allowed(&self, origin: &Origin, addresses: &[IpAddr], reach: Reach) -> Result<Allowed, DialError> {
         let mut allowed = Vec::new();
         let mut denied = None;
-        for address in addresses {
-            match self.0.guard.check(host, address.ip(), reach) {
-                Ok(()) => allowed.push(address),
+        for ip in addresses {
+            match self.0.guard.check(origin.host(), *ip, reach) {
+                Ok(()) => allowed.push(SocketAddr::new(*ip, origin.port())),
                 Err(why) => denied = denied.or(Some(why)),
             }
         }
         match (Allowed::new(allowed), denied) {
             (Some(allowed), _) => Ok(allowed),
             (None, Some(why)) => Err(DialError::Denied(why)),
-            (None, None) => Err(DialError::Resolve(io::Error::new(io::ErrorKind::NotFound, "the name has no addresses"))),
+            // A resolver that finds no address says so.
+            (None, None) => Err(DialError::Resolve(Arc::new(io::ErrorKind::NotFound.into()))),
         }
+    }
+}
+
+impl Standing {
+    /// Confirmed in this moment, and due.
+    #[cfg(test)]
+    pub(crate) fn overdue() -> Self {
+        let now = StdInstant::now();
+        Self { confirmed: now, due: Some(now) }
+    }
+
+    /// Whether [`Dialer::confirm`] has to look.
+    pub fn is_due(&self, now: StdInstant) -> bool {
+        self.due.is_some_and(|due| now >= due)
     }
 }
 

@@ -6,7 +6,7 @@
 //! * What was connected under one [`TrustRoots`](connectors_core::TrustRoots) or for one [`Reach`] serves no other: see [`PoolKey`] and [`ClientTls`].
 //! * Without a usable CA there is an error and no certificate; nothing here passes bytes through unread.
 //!
-//! Listeners, the CA and TLS configurations are shared by all cores; a [`Pool`] belongs to one.
+//! Listeners, the CA, TLS configurations, names and the [`ConnectionLimit`] are shared by all cores; a [`Pool`] belongs to one.
 
 mod alpn;
 mod authority;
@@ -17,6 +17,7 @@ mod drain;
 mod guard;
 mod intercept;
 mod listen;
+mod names;
 mod pool;
 mod recent;
 mod splice;
@@ -29,12 +30,13 @@ pub use alpn::{Alpn, Protocol};
 pub use authority::{Authority, AuthorityError, CaError, LeafError};
 pub use cidr::{Cidr, CidrError};
 pub use class::AddressClass;
-pub use dial::{ConnectError, Connected, DialError, Dialer, Phase, Resolve, Resolving, SystemResolver};
+pub use dial::{ConnectError, Connected, DialError, Dialer, Phase, Standing};
 pub use drain::{Busy, Drain};
 pub use guard::{AddressDenied, Guard, Reach};
 pub use intercept::{InterceptError, intercept};
 pub use listen::{ListenError, Listeners, accept};
-pub use pool::{Pool, PoolKey};
+pub use names::{Resolve, Resolving, SystemResolver};
+pub use pool::{ByKey, Claim, ConnectionLimit, Lease, Pool, PoolKey, Pooled, Reservation};
 pub use rustls::{ClientConfig, ServerConfig};
 pub use splice::{Pipe, Pipes, SpliceError};
 pub use stream::{Rewind, Stream};

@@ -40,12 +40,6 @@ impl<K: Hash + Eq, V> Recent<K, V> {
         self.young.insert(key, value);
     }
 
-    /// Drops the entries whose key doesn't pass.
-    pub(crate) fn retain(&mut self, keep: impl Fn(&K) -> bool) {
-        self.young.retain(|key, _| keep(key));
-        self.old.retain(|key, _| keep(key));
-    }
-
     /// How many entries there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -78,7 +72,5 @@ mod tests {
         }
         assert_eq!([0, 1, 2].map(|key| recent.get(&key).copied()), [Some(9), Some(7), Some(8)]);
         assert_eq!(recent.len(), 3);
-        recent.retain(|key| *key == 1);
-        assert_eq!(recent.len(), 1);
     }
 }

@@ -44,12 +44,18 @@ impl Stream {
     }
 
     /// What the TLS handshake agreed on; HTTP/1 without TLS.
-    pub(crate) fn protocol(&self) -> Protocol {
+    pub fn protocol(&self) -> Protocol {
         Protocol::negotiated(match &self.0 {
             Kind::Plain(_) => None,
             Kind::Server(stream) => stream.get_ref().1.alpn_protocol(),
             Kind::Client(stream) => stream.get_ref().1.alpn_protocol(),
         })
+    }
+
+    /// The port on this side.
+    #[cfg(test)]
+    pub(crate) fn local_port(&self) -> u16 {
+        self.tcp().local_addr().unwrap().port()
     }
 
     /// Whether dropping the connection resets it, instead of ending it as if all had been said. What was written and hasn't got through is lost then.
@@ -73,6 +79,17 @@ impl Stream {
         match &self.0 {
             Kind::Plain(stream) => Some(stream),
             Kind::Server(_) | Kind::Client(_) => None,
+        }
+    }
+
+    /// Ready when a read may bring something, and else registers for being woken. That is cheaper than a read that brings nothing; with TLS only a read can tell.
+    ///
+    /// # Errors
+    /// The runtime is no more.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.0 {
+            Kind::Plain(stream) => stream.poll_read_ready(cx),
+            Kind::Server(_) | Kind::Client(_) => Poll::Ready(Ok(())),
         }
     }
 

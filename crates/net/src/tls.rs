@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 use crate::recent::Recent;
 use crate::{Alpn, Stream};
 
-/// Configurations kept at most; those used longest ago go first.
+/// Sets of CAs whose configurations are kept at most; those used longest ago go first, and with them their sessions.
 const MAX_CONFIGS: usize = 512;
 
 /// Client configurations: the system's CAs, and for each [`TrustRoots`] these and its own.
@@ -88,11 +88,6 @@ impl ClientTls {
         let config = offers.of(alpn);
         self.configs().insert(trust.clone(), offers);
         Ok(config)
-    }
-
-    /// Forgets the configurations, and their sessions, of CAs that nobody uses any more.
-    pub fn retain(&self, live: impl Fn(&TrustRoots) -> bool) {
-        self.configs().retain(live);
     }
 
     fn configs(&self) -> std::sync::MutexGuard<'_, Recent<TrustRoots, Offers>> {

@@ -1,8 +1,12 @@
 //! The answer as the caller gets it.
 
-use connectors_http1::{Field, HeadWriter, Line, RequestHead, ResponseFraming, ResponseHead, Version, WriteError, chunk_head};
+use connectors_http1::{Field, HeadWriter, Line, PreparedField, RequestHead, ResponseFraming, ResponseHead, Version, WriteError, chunk_head};
 
+use crate::inject::CONNECTION_UPGRADE;
 use crate::mapping::{Mapped, Mapping};
+
+static CONNECTION_CLOSE: PreparedField = PreparedField::constant("Connection: close\r\n");
+static CONNECTION_KEEP_ALIVE: PreparedField = PreparedField::constant("Connection: keep-alive\r\n");
 
 /// What decides how an answer goes back.
 pub(crate) struct Incoming<'a> {
@@ -16,8 +20,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) mapping: Option<Mapping<'a>>,
     /// Whether the caller's connection stays open after it.
     pub(crate) keep_alive: bool,
-    /// What `Via` says of the hop from the tool.
-    pub(crate) via: &'static str,
+    /// The `Via` of the hop from the tool.
+    pub(crate) via: &'static PreparedField,
     /// If the tool has switched protocols, how the caller learns of it.
     pub(crate) switch: Option<Switch<'a>>,
 }
@@ -91,9 +95,9 @@ pub(crate) fn write(incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Result<(), Wr
         }
     }
     if let Some(switch) = incoming.switch {
-        writer.field("Via", incoming.via.as_bytes())?;
+        writer.prepared(incoming.via);
         if let Switch::Connection(protocol) = switch {
-            writer.field("Connection", b"Upgrade")?.field("Upgrade", protocol)?;
+            writer.prepared(&CONNECTION_UPGRADE).field("Upgrade", protocol)?;
         }
         writer.end();
         return Ok(());
@@ -107,11 +111,11 @@ pub(crate) fn write(incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Result<(), Wr
         }
         _ => {}
     }
-    writer.field("Via", incoming.via.as_bytes())?;
+    writer.prepared(incoming.via);
     if !incoming.keep_alive {
-        writer.field("Connection", b"close")?;
+        writer.prepared(&CONNECTION_CLOSE);
     } else if incoming.request.version() == Version::Http10 {
-        writer.field("Connection", b"keep-alive")?;
+        writer.prepared(&CONNECTION_KEEP_ALIVE);
     }
     writer.end();
     Ok(())

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,6 +18,11 @@ use crate::body::{Incoming, Outgoing, Sending, Sink, Source};
 use crate::http2::head;
 use crate::watchdog::Watchdog;
 use crate::wire::Wire;
+
+/// What `Via` says of a hop by HTTP/1.1 (RFC 9110 §7.6.3).
+pub(crate) static VIA_HTTP1: PreparedField = PreparedField::constant("Via: 1.1 connectors\r\n");
+/// And by HTTP/2.
+pub(crate) static VIA_HTTP2: PreparedField = PreparedField::constant("Via: 2 connectors\r\n");
 
 /// Who is at the other end of a caller's connection.
 pub(crate) struct Peer {
@@ -100,11 +105,11 @@ impl<'a> Client<'a> {
         matches!(self, Self::Stream(_))
     }
 
-    /// What `Via` says of the hop from the caller (RFC 9110 §7.6.3).
-    pub(crate) fn via(self) -> &'static str {
+    /// The `Via` of the hop from the caller.
+    pub(crate) fn via(self) -> &'static PreparedField {
         match self {
-            Self::Wire(..) => "1.1 connectors",
-            Self::Stream(_) => "2 connectors",
+            Self::Wire(..) => &VIA_HTTP1,
+            Self::Stream(_) => &VIA_HTTP2,
         }
     }
 
@@ -204,8 +209,7 @@ impl<'a> Client<'a> {
 
     /// Does `work`, unless the caller resets its stream before it is done: then it is dropped, wherever it is. Whether a caller of HTTP/1.1 is gone can only be
     /// told while nothing of it is awaited, so those are looked after where that is known.
-    pub(crate) async fn unless_reset<T>(self, request: &RequestHead, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
+    pub(crate) async fn unless_reset<T>(self, request: &RequestHead, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         poll_fn(|cx| match self {
             Self::Stream(_) if self.poll_gone(cx, request).is_ready() => Poll::Ready(None),
             _ => work.as_mut().poll(cx).map(Some),

@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -54,10 +54,12 @@ pub(crate) async fn inside(worker: &Rc<Worker>, wire: &Wire, peer: &Peer, tunnel
 
 async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: &Peer, tunnel: Option<&Tunnel>) -> End {
     let watchdog = Watchdog::new(worker.settings.idle_timeout);
+    // Wakes this task when stopping begins, for which it is enough to be polled once.
     let mut stop = pin!(worker.drain.started());
+    poll_fn(|cx| Poll::Ready(_ = stop.as_mut().poll(cx))).await;
     let mut first = tunnel.is_none();
     loop {
-        if !next_request(wire, &watchdog, stop.as_mut()).await {
+        if !next_request(worker, wire, &watchdog).await {
             return End::Closed;
         }
         if std::mem::take(&mut first) && begins_http2(worker, wire).await {
@@ -112,13 +114,13 @@ async fn begins_http2(worker: &Worker, wire: &Wire) -> bool {
 }
 
 /// Waits for the first bytes of a request. `false`: the caller is done, or the proxy is.
-async fn next_request(wire: &Wire, watchdog: &Watchdog, mut stop: Pin<&mut impl Future<Output = ()>>) -> bool {
+async fn next_request(worker: &Worker, wire: &Wire, watchdog: &Watchdog) -> bool {
     if !wire.with_input(<[u8]>::is_empty) {
         return true;
     }
     watchdog.begin();
     poll_fn(|cx| {
-        if stop.as_mut().poll(cx).is_ready() {
+        if worker.drain.draining() {
             return Poll::Ready(false);
         }
         match wire.poll_fill(cx) {

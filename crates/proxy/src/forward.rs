@@ -3,17 +3,19 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::Poll;
+use std::time::Instant;
 
 use connectors_core::{Scheme, TrustRoots};
-use connectors_http1::{BodyError, Framing, ResponseFraming, ResponseHead, Version};
-use connectors_net::{Alpn, PoolKey, Protocol, Reach};
+use connectors_http1::{BodyError, Framing, PreparedField, ResponseFraming, ResponseHead, Version};
+use connectors_net::{Alpn, DialError, Lease, PoolKey, Protocol, Reach, Reservation};
 
 use crate::answer::{self, Coding, Incoming, Switch};
 use crate::body::{self, Onward, RelayError, Sending, Sink, Source, relay};
-use crate::client::{Client, Gone};
-use crate::http2::client::Place;
+use crate::client::{Client, Gone, VIA_HTTP1};
+use crate::http2::client::{Known, Place, Turn};
 use crate::http2::{head as http2_head, websocket};
 use crate::inject::{self, Outgoing};
 use crate::mapping::Mapping;
@@ -59,8 +61,8 @@ pub(crate) enum After {
 
 /// What carries one request to the tool.
 enum Upstream {
-    /// A connection of HTTP/1.1; `reused` if it has carried another request before.
-    Wire { wire: Wire, reused: bool },
+    /// A connection of HTTP/1.1.
+    Wire(Lease<Wire>),
     /// A place on a connection of HTTP/2.
     Stream(Place),
 }
@@ -88,80 +90,107 @@ impl<'a> Progress<'a> {
 
 impl Exchange<'_> {
     /// Sends the request, and the answer back.
-    pub(crate) async fn run(&self, record: &Record) -> Result<After, Reject> {
-        let key = PoolKey { origin: self.outgoing.origin.clone(), trust: self.trust.clone(), reach: self.reach };
+    pub(crate) async fn run(&self, record: &Record<'_>) -> Result<After, Reject> {
+        let key = PoolKey { origin: self.outgoing.origin, trust: self.trust, reach: self.reach };
         let mut request: Lent<Vec<u8>> = Lent::new();
         let mut retried = false;
         let mut left = 0;
+        let mut upstream = self.upstream(key, false).await?;
         loop {
             request.clear();
             inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
             let progress = Progress::new(record.moved());
-            let upstream = self.upstream(&key, retried).await?;
-            let outcome = match upstream {
-                Upstream::Wire { wire, reused } => self.over_wire(&key, wire, reused, &mut request, &progress, record).await,
-                Upstream::Stream(place) => self.over_stream(&place, &request, &progress, record).await,
+            let outcome = match &upstream {
+                Upstream::Wire(lease) => pin!(self.over_wire(lease, &mut request, &progress, record)).await,
+                Upstream::Stream(place) => pin!(self.over_stream(place, &request, &progress, record)).await,
             };
-            match outcome {
-                // The rest of the request's body can't be told from a next request.
-                Ok(After::KeepAlive) if !progress.uploaded.get() => return Ok(After::Close),
-                Ok(after) => return Ok(after),
-                Err(Failure::Stale) if !retried => retried = true,
-                Err(Failure::Leaving) if left < MAX_LEFT => left += 1,
-                Err(Failure::Stale | Failure::Leaving) => return Err(Reject::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
-                Err(Failure::Reject(reject)) => return Err(*reject),
+            let failure = match outcome {
+                Ok((after, reusable)) => {
+                    if let Upstream::Wire(lease) = upstream
+                        && reusable
+                    {
+                        lease.release_buffer();
+                        lease.keep();
+                    }
+                    // The rest of the request's body can't be told from a next request.
+                    let unread = after == After::KeepAlive && !progress.uploaded.get();
+                    return Ok(if unread { After::Close } else { after });
+                }
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::Stale if !retried => retried = true,
+                Failure::Leaving if left < MAX_LEFT => left += 1,
+                Failure::Stale | Failure::Leaving => return Err(Reject::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
+                Failure::Reject(reject) => return Err(*reject),
             }
+            upstream = match upstream {
+                // Keeps its place, so that nobody has to wait twice.
+                Upstream::Wire(lease) => Upstream::Wire(lease.renew(&self.worker.dialer, Alpn::Http1).await.map_err(|error| self.undialled(error))?),
+                Upstream::Stream(place) => {
+                    drop(place);
+                    self.upstream(key, retried).await?
+                }
+            };
         }
     }
 
-    /// Finds or makes what carries the request. The protocol follows the caller's: HTTP/2 is offered to the tool for requests that came by HTTP/2.
-    async fn upstream(&self, key: &PoolKey, retried: bool) -> Result<Upstream, Reject> {
+    /// Finds or makes what carries the request; of HTTP/1.1 no idle connection if it was `retried`. The protocol follows the caller's: HTTP/2 is offered to
+    /// the tool for requests that came by HTTP/2.
+    async fn upstream(&self, key: PoolKey<'_>, retried: bool) -> Result<Upstream, Reject> {
+        let (pool, dialer) = (&self.worker.pool, &self.worker.dialer);
         if self.client.is_http2() && key.origin.scheme() == Scheme::Https && self.outgoing.upgrade.is_none() {
-            let known = self.worker.http2.known(key);
-            if let Some(place) = known.place() {
-                return Ok(Upstream::Stream(place));
-            }
-            if !known.prefers_http1.get() {
-                let _dialing = known.dialing().await;
+            let since = Instant::now();
+            let known = self.worker.http2.known(key, since);
+            loop {
                 if let Some(place) = known.place() {
-                    return Ok(Upstream::Stream(place));
+                    if place.confirm(key, dialer).await {
+                        return Ok(Upstream::Stream(place));
+                    }
+                    continue;
                 }
-                // Whoever had the turn before may have learnt that the tool prefers HTTP/1.1.
-                if !known.prefers_http1.get() {
-                    let dialled = self.dial(Alpn::Http2).await.inspect_err(|_| known.dialing_failed())?;
-                    known.prefers_http1.set(dialled.protocol == Protocol::Http1);
-                    return match dialled.protocol {
-                        Protocol::Http1 => Ok(Upstream::Wire { wire: Wire::new(dialled.stream), reused: false }),
-                        Protocol::Http2 => match known.begin(dialled.stream, &self.worker.settings).await {
-                            Ok(place) => Ok(Upstream::Stream(place)),
-                            Err(error) => Err(Reject::NoAnswer(io::Error::other(error))),
-                        },
-                    };
+                if known.prefers_http1.get() {
+                    break;
+                }
+                // Boxed, as is dialling below: rare and large.
+                if let Some(upstream) = Box::pin(self.http2(&known, key, since)).await? {
+                    return Ok(upstream);
                 }
             }
         }
         // An upgrade can't be repeated if a connection from the pool turns out to be dead.
-        if !retried
-            && self.outgoing.upgrade.is_none()
-            && let Some(wire) = self.pooled(key)
-        {
-            return Ok(Upstream::Wire { wire, reused: true });
-        }
-        Ok(Upstream::Wire { wire: Wire::new(self.dial(Alpn::Http1).await?.stream), reused: false })
+        let lease = if retried || self.outgoing.upgrade.is_some() {
+            Box::pin(async { pool.reserve(key, dialer, Instant::now()).await?.dial(dialer, Alpn::Http1).await }).await
+        } else {
+            pool.acquire(key, dialer, Alpn::Http1).await
+        };
+        lease.map(Upstream::Wire).map_err(|error| self.undialled(error))
     }
 
-    async fn dial(&self, alpn: Alpn) -> Result<connectors_net::Connected, Reject> {
-        self.worker.dialer.connect(self.outgoing.origin, self.trust, self.reach, alpn).await.map_err(|error| Reject::Dial(error, self.reach))
+    /// Waits for a place on a connection of HTTP/2, or makes a new connection, of what the tool chooses. `None`: what there is has changed.
+    async fn http2(&self, known: &Rc<Known>, key: PoolKey<'_>, since: Instant) -> Result<Option<Upstream>, Reject> {
+        let (pool, dialer) = (&self.worker.pool, &self.worker.dialer);
+        let (_dialing, reservation): (_, Reservation<Wire>) = match known.turn(pool.reserve(key, dialer, since)).await.map_err(|error| self.undialled(error))? {
+            Turn::Place(place) => return Ok(place.confirm(key, dialer).await.then_some(Upstream::Stream(place))),
+            Turn::Changed => return Ok(None),
+            Turn::Dial(dialing, reservation) => (dialing, reservation),
+        };
+        let lease = reservation.dial(dialer, Alpn::Http2).await.map_err(|error| {
+            known.dialing_failed();
+            self.undialled(error)
+        })?;
+        let protocol = lease.protocol();
+        known.prefers_http1.set(protocol == Protocol::Http1);
+        if protocol == Protocol::Http1 {
+            return Ok(Some(Upstream::Wire(lease)));
+        }
+        let (wire, claim) = lease.into_parts();
+        let begun = known.begin(wire.into_parts().0, claim, &self.worker.settings).await;
+        begun.map(|place| Some(Upstream::Stream(place))).map_err(|error| Reject::NoAnswer(io::Error::other(error)))
     }
 
-    /// An idle connection that still seems to live.
-    fn pooled(&self, key: &PoolKey) -> Option<Wire> {
-        loop {
-            let wire = self.worker.pool.borrow_mut().take(key)?;
-            if !wire.is_stale() {
-                return Some(wire);
-            }
-        }
+    fn undialled(&self, error: DialError) -> Reject {
+        Reject::Dial(error, self.reach)
     }
 
     /// Whether the request may be sent twice: nothing of it is used up, and doing it twice is doing it once (RFC 9110 §9.2.2).
@@ -171,45 +200,32 @@ impl Exchange<'_> {
         idempotent && matches!(head.framing(), Framing::None | Framing::Length(0)) && self.outgoing.upgrade.is_none()
     }
 
-    async fn over_wire(
-        &self,
-        key: &PoolKey,
-        wire: Wire,
-        reused: bool,
-        request: &mut Vec<u8>,
-        progress: &Progress<'_>,
-        record: &Record,
-    ) -> Result<After, Failure> {
+    async fn over_wire(&self, lease: &Lease<Wire>, request: &mut Vec<u8>, progress: &Progress<'_>, record: &Record<'_>) -> Result<(After, bool), Failure> {
+        let (wire, reused): (&Wire, _) = (lease, lease.reused());
         let framing = self.outgoing.head.framing();
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let untouched = wire.moved();
         let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
-        let upload = async {
-            let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(&wire, coding), onward, request).await;
+        let upload = pin!(async {
+            let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(wire, coding), onward, request).await;
             // Not one byte could be written, so nothing of the request is used up, whatever it is.
             let unsent = reused && wire.moved() == untouched && progress.moved.body_in.get() == 0;
             if unsent && matches!(sent, Err(RelayError::To)) { Err(Failure::Stale) } else { Ok(sent) }
-        };
-        let download = self.download(Answers::Wire { wire: &wire, repeatable: reused && self.is_repeatable() }, progress, record);
+        });
+        let download = pin!(self.download(Answers::Wire { wire, repeatable: reused && self.is_repeatable() }, progress, record));
         let (after, reusable) = self.both_ways(upload, download, progress, || wire.moved()).await?;
-        if reusable && progress.uploaded.get() && self.outgoing.upgrade.is_none() && wire.with_input(<[u8]>::is_empty) {
-            wire.release_buffer();
-            self.worker.pool.borrow_mut().put(key.clone(), wire);
-        }
-        Ok(after)
+        Ok((after, reusable && progress.uploaded.get() && self.outgoing.upgrade.is_none() && wire.with_input(<[u8]>::is_empty)))
     }
 
-    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress<'_>, record: &Record) -> Result<After, Failure> {
+    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress<'_>, record: &Record<'_>) -> Result<(After, bool), Failure> {
         let framing = self.outgoing.head.framing();
         let ends = matches!(framing, Framing::None | Framing::Length(0));
         let request = http2_head::request(request, self.outgoing.origin).map_err(Reject::from)?;
-        let mut sender = match place.sender().ready().await {
-            Ok(sender) => sender,
+        let ready = async { place.sender()?.ready().await.ok() };
+        let Some(mut sender) = ready.await else {
             // Whatever it is, nothing was sent.
-            Err(_) => {
-                place.give_up();
-                return Err(Failure::Leaving);
-            }
+            place.give_up();
+            return Err(Failure::Leaving);
         };
         let Ok((response, sending)) = sender.send_request(request, ends) else {
             place.give_up();
@@ -219,31 +235,31 @@ impl Exchange<'_> {
         let moved = Cell::new(0);
         let sending: Sending = RefCell::new(Some(sending));
         let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
-        let upload = async {
+        let upload = pin!(async {
             let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moved)) };
             Ok(relay(&mut self.client.source(framing), &mut sink, onward, &mut Vec::new()).await)
-        };
+        });
         let unused = || progress.moved.body_in.get() == 0;
         let answers = Answers::Stream { response, place, moved: &moved, repeatable: place.reused && self.is_repeatable(), unused: &unused };
-        let download = self.download(answers, progress, record);
+        let download = pin!(self.download(answers, progress, record));
         let outcome = self.both_ways(upload, download, progress, || moved.get()).await;
         if matches!(&outcome, Err(Failure::Reject(reject)) if matches!(**reject, Reject::Timeout)) {
             // The connection may be what is silent, and the next request would wait as long.
             place.give_up();
         }
-        outcome.map(|(after, _)| after)
+        outcome
     }
 
     /// Runs both directions until the answer is through. Also says whether the tool's connection can be used again.
+    ///
+    /// They are pinned by the caller, because moving what they need costs more than running them does.
     async fn both_ways(
         &self,
-        upload: impl Future<Output = Result<Result<(), RelayError>, Failure>>,
-        download: impl Future<Output = Result<(After, bool), Failure>>,
+        mut upload: Pin<&mut impl Future<Output = Result<Result<(), RelayError>, Failure>>>,
+        mut download: Pin<&mut impl Future<Output = Result<(After, bool), Failure>>>,
         progress: &Progress<'_>,
         upstream_moved: impl Fn() -> u64,
     ) -> Result<(After, bool), Failure> {
-        let mut upload = pin!(upload);
-        let mut download = pin!(download);
         let watchdog = self.client.watchdog();
         watchdog.begin();
         let mut uploading = true;
@@ -274,7 +290,7 @@ impl Exchange<'_> {
     }
 
     /// Reads the tool's answer and sends it to the caller.
-    async fn download(&self, mut answers: Answers<'_>, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
+    async fn download(&self, mut answers: Answers<'_>, progress: &Progress<'_>, record: &Record<'_>) -> Result<(After, bool), Failure> {
         let mut head: Lent<ResponseHead> = Lent::new();
         let request = self.outgoing.head;
         let mut interims = 0;
@@ -332,7 +348,7 @@ impl Exchange<'_> {
     }
 
     /// Passes a 1xx on, to those who know what that is (RFC 9110 §15.2).
-    async fn interim(&self, head: &ResponseHead, via: &'static str, progress: &Progress<'_>) -> Result<Result<(), Gone>, Failure> {
+    async fn interim(&self, head: &ResponseHead, via: &'static PreparedField, progress: &Progress<'_>) -> Result<Result<(), Gone>, Failure> {
         if head.status() == 100 {
             progress.continued.set(true);
         }
@@ -349,7 +365,7 @@ impl Exchange<'_> {
     /// The tool has switched protocols: passes its 101 on, and from then on bytes in both directions (RFC 9110 §7.8).
     ///
     /// Each direction ends by itself, so that a side that has nothing more to say may still listen.
-    async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress<'_>, record: &Record) -> Result<(After, bool), Failure> {
+    async fn switch(&self, wire: &Wire, head: &ResponseHead, progress: &Progress<'_>, record: &Record<'_>) -> Result<(After, bool), Failure> {
         let asked = self.outgoing.upgrade.ok_or_else(|| Reject::BadAnswer("the tool switched protocols without being asked", String::new()))?;
         let one = head.values("Upgrade").count() == 1;
         if !one || !head.upgrade().is_some_and(|chosen| chosen.eq_ignore_ascii_case(asked)) {
@@ -361,7 +377,7 @@ impl Exchange<'_> {
         record.answered_by_tool(head.status());
         let switch = Some(if self.client.is_http2() { Switch::Stream } else { Switch::Connection(asked) });
         let (request, framing) = (self.outgoing.head, ResponseFraming::UntilClose);
-        let incoming = Incoming { request, head, framing, mapping: self.mapping, keep_alive: true, via: "1.1 connectors", switch };
+        let incoming = Incoming { request, head, framing, mapping: self.mapping, keep_alive: true, via: &VIA_HTTP1, switch };
         let mut out = Vec::with_capacity(512);
         answer::write(&incoming, &mut out).map_err(Reject::Unwritable)?;
         progress.answered.set(true);

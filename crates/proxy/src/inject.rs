@@ -5,11 +5,20 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretRef};
-use connectors_http1::{Field, Framing, HeadWriter, Line, PreparedField, RequestHead, WriteError};
+use connectors_http1::{Field, FieldName, Framing, HeadWriter, Line, PreparedField, RequestHead, WriteError};
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
 use crate::identify;
+
+const HOST: FieldName = FieldName::new("Host");
+const UPGRADE: FieldName = FieldName::new("Upgrade");
+const X_FORWARDED_HOST: FieldName = FieldName::new("X-Forwarded-Host");
+const X_FORWARDED_PROTO: FieldName = FieldName::new("X-Forwarded-Proto");
+pub(crate) static CONNECTION_UPGRADE: PreparedField = PreparedField::constant("Connection: Upgrade\r\n");
+static CONNECTION_TE: PreparedField = PreparedField::constant("Connection: TE\r\n");
+static EXPECT_CONTINUE: PreparedField = PreparedField::constant("Expect: 100-continue\r\n");
+static TE_TRAILERS: PreparedField = PreparedField::constant("TE: trailers\r\n");
 
 /// What decides how a request goes on.
 pub(crate) struct Outgoing<'a> {
@@ -35,8 +44,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) client_scheme: &'static str,
     /// The protocol that the caller wants to switch to, if it may.
     pub(crate) upgrade: Option<&'a [u8]>,
-    /// What `Via` says of the hop from the caller.
-    pub(crate) via: &'static str,
+    /// The `Via` of the hop from the caller.
+    pub(crate) via: &'static PreparedField,
 }
 
 /// The protocol that a request asks to switch to, if it is one that is passed through: WebSocket (RFC 6455), and SPDY, in which `kubectl exec` and
@@ -66,7 +75,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     let target = request_target(outgoing);
     let mut writer = HeadWriter::request(out, head.method(), &target)?;
     let authority = outgoing.origin.authority();
-    writer.field("Host", authority.as_bytes())?;
+    writer.named(HOST, authority.as_bytes())?;
     let mut trailers = false;
     for line in head.lines() {
         if line.field == Field::Te {
@@ -95,20 +104,20 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
         }
     }
     if head.expects_continue() {
-        writer.field("Expect", b"100-continue")?;
+        writer.prepared(&EXPECT_CONTINUE);
     }
     if let Some(protocol) = outgoing.upgrade {
-        writer.field("Connection", b"Upgrade")?.field("Upgrade", protocol)?;
+        writer.prepared(&CONNECTION_UPGRADE).named(UPGRADE, protocol)?;
     } else if trailers {
-        writer.field("TE", b"trailers")?.field("Connection", b"TE")?;
+        writer.prepared(&TE_TRAILERS).prepared(&CONNECTION_TE);
     }
     writer.prepared(outgoing.client);
-    writer.field("X-Forwarded-Proto", outgoing.client_scheme.as_bytes())?;
+    writer.named(X_FORWARDED_PROTO, outgoing.client_scheme.as_bytes())?;
     let client_host = outgoing.client_host.unwrap_or(authority);
     if !client_host.is_empty() {
-        writer.field("X-Forwarded-Host", client_host.as_bytes())?;
+        writer.named(X_FORWARDED_HOST, client_host.as_bytes())?;
     }
-    writer.field("Via", outgoing.via.as_bytes())?;
+    writer.prepared(outgoing.via);
     writer.end();
     apply(outgoing.credential, out);
     Ok(())
@@ -230,6 +239,7 @@ mod tests {
     use connectors_http1::HeadLimits;
 
     use super::*;
+    use crate::client::VIA_HTTP1;
 
     const TOKEN: &str = "caller.token.canary";
 
@@ -255,7 +265,7 @@ mod tests {
             client_host: Some("c"),
             client_scheme: "http",
             upgrade: upgrade(&head),
-            via: "1.1 connectors",
+            via: &VIA_HTTP1,
         };
         let mut out = Vec::new();
         write(&outgoing, &mut out).unwrap();

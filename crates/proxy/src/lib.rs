@@ -38,5 +38,5 @@ mod worker;
 pub use identify::NO_CREDENTIALS;
 pub use observe::Observer;
 pub use run::{Running, StartError, start};
-pub use settings::{NonTarget, Settings};
+pub use settings::{MAX_CONNECTIONS_PER_UPSTREAM, NonTarget, Settings};
 pub use worker::Shared;

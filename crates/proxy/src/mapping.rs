@@ -102,7 +102,9 @@ impl Mapping<'_> {
         if !self.base.prefix.is_empty() && self.is_proxy(scheme, &host, port) {
             let plain = remove_dots(without_query(path));
             let below = plain.strip_prefix(self.base.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            let inside = format!("{}{path}", self.address.prefix().as_str());
+            let query = &path[without_query(path).len()..];
+            // Without dots, which could lead from below the tool's prefix to elsewhere on the proxy.
+            let inside = format!("{}{plain}{query}", self.address.prefix().as_str());
             return if below && acceptable(&plain) { Mapped::Stays } else { self.at_tool(&inside, false) };
         }
         Mapped::Stays
@@ -302,6 +304,7 @@ mod tests {
             "//proxy:8080/namespaces/team/connectors/api/x",
             "http://proxy:8080/namespaces/team/connectors/git/../api/x",
             "http://proxy:8080/namespaces/team/connectors/git/%2e%2e/api/x",
+            "http://proxy:8080/../namespaces/team/connectors/api/x",
             "http:/namespaces/team/connectors/api/x",
             "http:../api/x",
             "/\\proxy:8080/namespaces/team/connectors/api/x",

@@ -2,6 +2,7 @@
 //!
 //! Each core has a [`Recorder`]; what the cores have counted and written comes together in the one [`Observer`].
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
@@ -9,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connectors_core::{Caller, Connector, ConnectorRef, SecretRef};
+use connectors_core::{Caller, Connector, ConnectorRef, Origin, SecretRef};
 use connectors_http1::{Field, RequestHead};
 use memchr::memmem;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -76,15 +77,16 @@ impl AnsweredBy {
 }
 
 /// What one request leaves behind, filled in on its way.
-pub(crate) struct Record {
+pub(crate) struct Record<'h> {
     started: Instant,
     mode: Mode,
     client: Rc<str>,
     trace: TraceId,
-    /// Method, host and path, one after the other.
-    text: String,
-    host_begin: usize,
-    path_begin: usize,
+    method: &'h str,
+    /// Where a request in forward mode goes.
+    origin: Option<Origin>,
+    /// As it was sent; owned where a token was taken out of it.
+    path: Cow<'h, str>,
     caller: Option<Arc<Caller>>,
     connector: Option<Named>,
     status: Cell<u16>,
@@ -114,22 +116,16 @@ enum Named {
     Used(Arc<Connector>),
 }
 
-/// No more bytes of a path or method than this are logged.
-const MAX_LOGGED: usize = 2048;
-
-impl Record {
-    fn start(client: &Peer, head: &RequestHead, trace: TraceId) -> Self {
-        // Room for most hosts and paths.
-        let mut text = String::with_capacity(192);
-        push_shortened(head.method(), &mut text);
+impl<'h> Record<'h> {
+    fn start(client: &Peer, head: &'h RequestHead, trace: TraceId) -> Self {
         Self {
             started: Instant::now(),
             mode: Mode::Unknown,
             client: client.address.clone(),
             trace,
-            host_begin: text.len(),
-            path_begin: text.len(),
-            text,
+            method: head.method(),
+            origin: None,
+            path: Cow::Borrowed(""),
             caller: None,
             connector: None,
             status: Cell::new(0),
@@ -143,27 +139,23 @@ impl Record {
         }
     }
 
-    /// Where the request wants to go. `host` is empty in reverse mode, where it is the Connector's own once one is [`used`](Self::used).
-    pub(crate) fn aim(&mut self, mode: Mode, host: &str, path: &str) {
+    /// Where the request wants to go. Without an `origin`, as in reverse mode, it is the Connector's own once one is [`used`](Self::used).
+    pub(crate) fn aim(&mut self, mode: Mode, origin: Option<&Origin>, path: &'h str) {
         self.mode = mode;
-        self.text.truncate(self.host_begin);
-        self.text.push_str(host);
-        self.path_begin = self.text.len();
-        push_shortened(path, &mut self.text);
+        self.origin = origin.cloned();
+        self.path = Cow::Borrowed(path);
     }
 
     /// Takes the caller's token out of the path, in case it stands there.
     pub(crate) fn without(&mut self, token: SecretRef<'_>) {
         let token = token.expose();
-        let path = self.path();
         // Most tokens are longer than most paths.
-        if token.is_empty() || token.len() > path.len() || memmem::find(path.as_bytes(), token).is_none() {
+        if token.is_empty() || token.len() > self.path.len() || memmem::find(self.path.as_bytes(), token).is_none() {
             return;
         }
-        let redacted = std::str::from_utf8(token).map(|token| path.replace(token, "[redacted]"));
-        self.text.truncate(self.path_begin);
+        let redacted = std::str::from_utf8(token).map(|token| self.path.replace(token, "[redacted]"));
         // A path is ASCII, so a token that stands in it is UTF-8.
-        self.text.push_str(&redacted.unwrap_or_default());
+        self.path = Cow::Owned(redacted.unwrap_or_default());
     }
 
     pub(crate) fn named(&mut self, connector: &ConnectorRef) {
@@ -218,19 +210,12 @@ impl Record {
         &self.moved
     }
 
-    fn method(&self) -> &str {
-        &self.text[..self.host_begin]
-    }
-
     fn host(&self) -> &str {
-        match (&self.connector, self.mode) {
-            (Some(Named::Used(connector)), Mode::Reverse) => connector.address.origin().authority(),
-            _ => &self.text[self.host_begin..self.path_begin],
+        match (&self.origin, &self.connector) {
+            (Some(origin), _) => origin.authority(),
+            (None, Some(Named::Used(connector))) => connector.address.origin().authority(),
+            _ => "",
         }
-    }
-
-    fn path(&self) -> &str {
-        &self.text[self.path_begin..]
     }
 
     fn connector(&self) -> Option<&ConnectorRef> {
@@ -246,14 +231,6 @@ impl Record {
             _ => None,
         }
     }
-}
-
-fn push_shortened(text: &str, out: &mut String) {
-    if text.len() <= MAX_LOGGED {
-        return out.push_str(text);
-    }
-    out.push_str(&text[..text.floor_char_boundary(MAX_LOGGED)]);
-    out.push('…');
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -282,7 +259,7 @@ pub(crate) struct Recorder {
 /// The record of a request that is going on. One that is dropped before it is finished, with the request itself, was broken off, and leaves its record too.
 pub(crate) struct Recording<'a> {
     recorder: &'a Recorder,
-    record: Record,
+    record: Record<'a>,
     is_finished: bool,
 }
 
@@ -331,13 +308,13 @@ impl Observer {
 
 impl Recorder {
     /// A request's head has been read.
-    pub(crate) fn begin(&self, client: &Peer, head: &RequestHead, trace: TraceId) -> Recording<'_> {
+    pub(crate) fn begin<'a>(&'a self, client: &Peer, head: &'a RequestHead, trace: TraceId) -> Recording<'a> {
         self.metrics.begin();
         Recording { recorder: self, record: Record::start(client, head, trace), is_finished: false }
     }
 
     /// Counts a request and writes its record.
-    fn finish(&self, record: &Record) {
+    fn finish(&self, record: &Record<'_>) {
         let now = Instant::now();
         self.metrics.finish(&metrics::Sample {
             class: record.class().unwrap_or_default(),
@@ -376,16 +353,16 @@ impl Drop for Recording<'_> {
     }
 }
 
-impl Deref for Recording<'_> {
-    type Target = Record;
+impl<'a> Deref for Recording<'a> {
+    type Target = Record<'a>;
 
-    fn deref(&self) -> &Record {
+    fn deref(&self) -> &Record<'a> {
         &self.record
     }
 }
 
 impl DerefMut for Recording<'_> {
-    fn deref_mut(&mut self) -> &mut Record {
+    fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.record
     }
 }
@@ -397,40 +374,51 @@ pub(crate) fn trace_of(head: &RequestHead) -> Option<TraceId> {
 
 #[cfg(test)]
 mod tests {
+    use connectors_core::{Host, Scheme};
     use connectors_http1::HeadLimits;
     use connectors_testkit::Captured;
 
     use super::*;
     use crate::trace::TraceIds;
 
-    fn record(path: &str) -> Record {
+    fn head() -> RequestHead {
         let mut head = RequestHead::new();
         head.parse(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &HeadLimits::default()).unwrap().unwrap();
-        let mut record = Record::start(&Peer::new("127.0.0.1:1".parse().unwrap()).unwrap(), &head, TraceIds::new().make());
-        record.aim(Mode::Forward, "tool.example", path);
+        head
+    }
+
+    fn origin(host: &str) -> Origin {
+        Origin::new(Scheme::Https, Host::parse(host).unwrap(), None)
+    }
+
+    fn record<'h>(head: &'h RequestHead, path: &'h str) -> Record<'h> {
+        let mut record = Record::start(&Peer::new("127.0.0.1:1".parse().unwrap()).unwrap(), head, TraceIds::new().make());
+        record.aim(Mode::Forward, Some(&origin("tool.example")), path);
         record
     }
 
     #[test]
     fn aiming_again_replaces_the_first_aim() {
-        let mut record = record("/first");
-        record.aim(Mode::Intercept, "other.example", "/second");
-        assert_eq!((record.method(), record.host(), record.path()), ("GET", "other.example", "/second"));
+        let head = head();
+        let mut record = record(&head, "/first");
+        record.aim(Mode::Intercept, Some(&origin("other.example")), "/second");
+        assert_eq!((record.method, record.host(), &*record.path), ("GET", "other.example", "/second"));
     }
 
     #[test]
     fn p23_a_token_in_the_path_is_taken_out() {
+        let head = head();
         for (path, expect) in
             [("/x/canary-token/y/canary-token", "/x/[redacted]/y/[redacted]"), ("canary-token", "[redacted]"), ("/canary-tokem", "/canary-tokem"), ("/", "/")]
         {
-            let mut record = record(path);
+            let mut record = record(&head, path);
             record.without(SecretRef::new(b"canary-token"));
-            assert_eq!((record.host(), record.path()), ("tool.example", expect));
+            assert_eq!((record.host(), &*record.path), ("tool.example", expect));
         }
-        let mut record = record("/x");
+        let mut record = record(&head, "/x");
         record.without(SecretRef::new(b""));
         record.without(SecretRef::new(b"\xff"));
-        assert_eq!(record.path(), "/x");
+        assert_eq!(record.path, "/x");
     }
 
     #[test]
@@ -438,25 +426,18 @@ mod tests {
         let log = Captured::default();
         let observer = Observer::new(log.clone());
         let recorder = observer.recorder();
-        let mut recording = recorder.begin(&Peer::new("127.0.0.1:1".parse().unwrap()).unwrap(), &RequestHead::new(), TraceIds::new().make());
-        recording.aim(Mode::Forward, "tool.example", "/dropped");
+        let head = head();
+        let mut recording = recorder.begin(&Peer::new("127.0.0.1:1".parse().unwrap()).unwrap(), &head, TraceIds::new().make());
+        recording.aim(Mode::Forward, Some(&origin("tool.example")), "/dropped");
         assert!(observer.metrics().contains("connectors_proxy_active_requests 1"));
         drop(recording);
-        recorder.begin(&Peer::new("127.0.0.1:1".parse().unwrap()).unwrap(), &RequestHead::new(), TraceIds::new().make()).finish();
+        recorder.begin(&Peer::new("127.0.0.1:1".parse().unwrap()).unwrap(), &head, TraceIds::new().make()).finish();
         assert!(observer.flush(Duration::from_secs(20)));
         let text = log.text();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].contains(r#""path":"/dropped""#) && lines[0].contains(r#""complete":false"#), "{text}");
         assert!(lines.len() == 2 && lines[1].contains(r#""complete":true"#), "{text}");
         assert!(observer.metrics().contains("connectors_proxy_active_requests 0"));
-    }
-
-    #[test]
-    fn p28_long_paths_are_cut() {
-        assert_eq!(record(&"x".repeat(MAX_LOGGED)).path().len(), MAX_LOGGED);
-        assert_eq!(record(&"x".repeat(MAX_LOGGED + 1)).path(), format!("{}…", "x".repeat(MAX_LOGGED)));
-        // Not within a character.
-        assert_eq!(record(&("x".to_owned() + &"é".repeat(MAX_LOGGED))).path(), format!("x{}…", "é".repeat(MAX_LOGGED / 2 - 1)));
     }
 
     #[test]

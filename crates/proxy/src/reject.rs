@@ -230,6 +230,7 @@ fn target(error: TargetError) -> Refusal {
 
 fn dial(error: &DialError, reach: Reach) -> Refusal {
     use std::error::Error as _;
+    let fields = if matches!(error, DialError::Full(_)) { RETRY } else { &[] };
     let (status, reason, message) = match error {
         DialError::Denied(_) if reach == Reach::Elsewhere => {
             (403, "AddressDenied", "the URL is under no address of the Connectors named, and without one its address may not be reached through this proxy")
@@ -239,8 +240,9 @@ fn dial(error: &DialError, reach: Reach) -> Refusal {
         DialError::Connect(_) => (502, "UpstreamUnreachable", "the tool can't be reached"),
         DialError::Tls(_) => (502, "UpstreamTLSFailed", "the TLS connection to the tool failed"),
         DialError::Timeout(_) => (504, "UpstreamTimeout", "the tool can't be reached in time"),
+        DialError::Full(_) => (503, "UpstreamBusy", "too many connections to the tool are in use; try again"),
     };
-    Refusal { status, reason, message: message.to_owned(), detail: Some(error.source().map_or_else(|| error.to_string(), chain)), fields: &[] }
+    Refusal { status, reason, message: message.to_owned(), detail: Some(error.source().map_or_else(|| error.to_string(), chain)), fields }
 }
 
 /// An error and its sources, for the operator.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use connectors_net::{Listeners, Stream, accept};
+use connectors_net::{ConnectionLimit, Listeners, Stream, accept};
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
@@ -42,12 +42,17 @@ pub struct Running {
 pub fn start(listeners: Listeners, shared: Shared) -> Result<Running, StartError> {
     let address = listeners.local_addr();
     let shared = Arc::new(shared);
+    let limit = ConnectionLimit::new(shared.settings.max_connections_per_upstream);
     let mut threads = Vec::new();
     for (index, listener) in listeners.into_iter().enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
-        let shared = shared.clone();
+        let (shared, limit) = (shared.clone(), limit.clone());
         let thread = std::thread::Builder::new().name(format!("proxy-{index}")).spawn(move || {
-            LocalSet::new().block_on(&runtime, worker(listener, shared));
+            // As a task, since what the set itself is blocked on is polled again with every other task.
+            let worker = async { tokio::task::spawn_local(worker(listener, shared, limit)).await };
+            if let Err(error) = LocalSet::new().block_on(&runtime, worker) {
+                tracing::error!(%error, "a core has stopped serving");
+            }
         });
         threads.push(thread.map_err(StartError::Thread)?);
     }
@@ -73,7 +78,7 @@ impl Running {
     }
 }
 
-async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>) {
+async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>, limit: ConnectionLimit) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -81,7 +86,9 @@ async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>) {
             return;
         }
     };
-    let worker = Rc::new(Worker::new(shared));
+    let worker = Rc::new(Worker::new(shared, &limit));
+    let tended = worker.clone();
+    tokio::task::spawn_local(async move { tended.pool.tend(|| tended.http2.give_up()).await });
     tokio::task::spawn_local(sweep(worker.clone()));
     loop {
         tokio::select! {
@@ -97,12 +104,11 @@ async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>) {
     worker.drain.finished(worker.settings.drain_timeout).await;
 }
 
-/// Lets go of connections to tools that were idle for too long.
+/// Lets go of what wasn't used for a while, beside the pool, which does so itself.
 async fn sweep(worker: Rc<Worker>) {
     const EVERY: Duration = Duration::from_secs(10);
     loop {
         tokio::time::sleep(EVERY).await;
-        worker.pool.borrow_mut().sweep(Instant::now());
         worker.pipes.borrow_mut().sweep();
         worker.http2.sweep(Instant::now());
     }

@@ -1,5 +1,6 @@
 //! One request, whatever it came by: [`handle`] reads like the list of what happens to it.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,7 +34,11 @@ pub(crate) enum Next {
 /// Serves one request whose head was read, and keeps its record.
 pub(crate) async fn request(worker: &Rc<Worker>, client: Client<'_>, head: &RequestHead, peer: &Peer, tunnel: Option<&Tunnel>) -> Next {
     let mut record = worker.recorder.begin(peer, head, observe::trace_of(head).unwrap_or_else(|| worker.traces.make()));
-    let next = match client.unless_reset(head, handle(worker, client, head, peer, tunnel, &mut record)).await {
+    let handled = {
+        let work = pin!(handle(worker, client, head, peer, tunnel, &mut record));
+        client.unless_reset(head, work).await
+    };
+    let next = match handled {
         None => Next::After(After::Abort),
         Some(Ok(next)) => next,
         Some(Err(reject)) => {
@@ -59,13 +64,13 @@ pub(crate) async fn unreadable(worker: &Worker, client: Client<'_>, head: &Reque
 }
 
 /// One request, from its head to the end of its answer.
-async fn handle(
+async fn handle<'h>(
     worker: &Rc<Worker>,
     client: Client<'_>,
-    head: &RequestHead,
+    head: &'h RequestHead,
     peer: &Peer,
     tunnel: Option<&Tunnel>,
-    record: &mut Record,
+    record: &mut Record<'h>,
 ) -> Result<Next, Reject> {
     // Tools differ in whether they look at a method's case, and in what they call it.
     if ["TRACE", "TRACK"].iter().any(|method| head.method().eq_ignore_ascii_case(method)) {
@@ -90,17 +95,17 @@ async fn handle(
 }
 
 /// A request with what it came on.
-struct Call<'a> {
+struct Call<'a, 'h> {
     worker: &'a Rc<Worker>,
     client: Client<'a>,
-    head: &'a RequestHead,
+    head: &'h RequestHead,
     peer: &'a Peer,
     tls: bool,
 }
 
-impl Call<'_> {
-    async fn reverse(&self, reverse: &Reverse<'_>, record: &mut Record) -> Result<After, Reject> {
-        record.aim(Mode::Reverse, "", reverse.path.path());
+impl<'h> Call<'_, 'h> {
+    async fn reverse(&self, reverse: &Reverse<'h>, record: &mut Record<'h>) -> Result<After, Reject> {
+        record.aim(Mode::Reverse, None, reverse.path.path());
         record.named(&reverse.connector);
         let token = identify::reverse_token(self.head).map_err(Reject::Unauthorized)?;
         let token = token.lend();
@@ -122,8 +127,8 @@ impl Call<'_> {
         self.exchange(outgoing, mapping, &permit.connector().trust, Reach::Target).run(record).await
     }
 
-    async fn forward(&self, forward: &Forward<'_>, credentials: &ProxyCredentials, mode: Mode, record: &mut Record) -> Result<After, Reject> {
-        record.aim(mode, forward.origin.authority(), forward.path.path());
+    async fn forward(&self, forward: &Forward<'h>, credentials: &ProxyCredentials, mode: Mode, record: &mut Record<'h>) -> Result<After, Reject> {
+        record.aim(mode, Some(&forward.origin), forward.path.path());
         let token = credentials.token.lend();
         record.without(token);
         let caller = self.caller(token, true, record).await?;
@@ -154,8 +159,8 @@ impl Call<'_> {
         }
     }
 
-    async fn connect(&self, origin: Origin, record: &mut Record) -> Result<Next, Reject> {
-        record.aim(Mode::Connect, origin.authority(), "");
+    async fn connect(&self, origin: Origin, record: &mut Record<'_>) -> Result<Next, Reject> {
+        record.aim(Mode::Connect, Some(&origin), "");
         let worker = self.worker;
         if self.client.is_http2() {
             return Err(Reject::ConnectOverHttp2);
@@ -179,7 +184,7 @@ impl Call<'_> {
     }
 
     /// Whose token it is; `proxy` says which challenge a refusal gets.
-    async fn caller(&self, token: SecretRef<'_>, proxy: bool, record: &mut Record) -> Result<Arc<Caller>, Reject> {
+    async fn caller(&self, token: SecretRef<'_>, proxy: bool, record: &mut Record<'_>) -> Result<Arc<Caller>, Reject> {
         match self.worker.identities.caller(token, &self.worker.settings).await {
             Ok(caller) => {
                 record.called_by(&caller);
@@ -244,7 +249,7 @@ fn why_bare(snapshot: &Snapshot, named: &[ConnectorRef]) -> String {
 }
 
 /// Answers in the tool's place.
-async fn refuse(worker: &Worker, client: Client<'_>, head: &RequestHead, reject: Reject, stays: bool, record: &mut Record) -> After {
+async fn refuse(worker: &Worker, client: Client<'_>, head: &RequestHead, reject: Reject, stays: bool, record: &mut Record<'_>) -> After {
     let refusal = reject.refusal();
     record.refused(&refusal);
     let mut out = Vec::with_capacity(1024);

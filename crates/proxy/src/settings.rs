@@ -1,8 +1,13 @@
 //! What an operator can set.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use connectors_http1::HeadLimits;
+
+/// As many as there may be requests to one Connector, so that by default it isn't connections that a lone Connector runs out of; and far fewer than the 28,000
+/// local ports that connections to one address can have.
+pub const MAX_CONNECTIONS_PER_UPSTREAM: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// How the proxy behaves. Every limit has its unit in its name or its type.
 #[derive(Debug, Clone)]
@@ -21,6 +26,8 @@ pub struct Settings {
     pub refused_for: Duration,
     /// Requests that may use one Connector at once; more get 503.
     pub max_requests_per_connector: u32,
+    /// Connections, idle or in use, that may be open to one origin under the same CAs; more requests wait for the connect timeout and then get 503.
+    pub max_connections_per_upstream: NonZeroUsize,
     /// Bounds on one message head.
     pub head: HeadLimits,
     /// From a request's first byte to the end of its head.
@@ -50,6 +57,7 @@ impl Default for Settings {
             accepted_for: Duration::from_secs(10),
             refused_for: Duration::from_secs(2),
             max_requests_per_connector: 1024,
+            max_connections_per_upstream: MAX_CONNECTIONS_PER_UPSTREAM,
             head: HeadLimits::default(),
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(5 * 60),

@@ -2,7 +2,7 @@
 //!
 //! One authority comes out of it, and matching, injecting and dialling all use that one.
 
-use connectors_core::{ConnectorRef, Host, HostError, Origin, PathError, RequestPath, Scheme};
+use connectors_core::{ConnectorRef, Host, HostError, HostRef, Origin, PathError, RequestPath, Scheme};
 use connectors_http1::{Field, RequestHead, TargetForm};
 use memchr::memchr;
 
@@ -93,7 +93,7 @@ pub(crate) fn parse_inside<'h>(head: &'h RequestHead, authority: &Origin) -> Res
             let path = RequestPath::parse(head.target()).map_err(TargetError::Path)?;
             // HTTP/1.0 may leave Host out; the CONNECT named the host.
             let origin = match host(host_field(head)?)? {
-                Some((host, port)) => Origin::new(Scheme::Https, host, port),
+                Some((host, port)) => Origin::new(Scheme::Https, host.into(), port),
                 None => authority.clone(),
             };
             Forward { origin, path }
@@ -132,7 +132,7 @@ fn absolute(target: &str) -> Result<Forward<'_>, TargetError> {
 fn reverse<'h>(head: &'h RequestHead, settings: &Settings) -> Result<Reverse<'h>, TargetError> {
     let authority = host_field(head)?;
     let by_host = match host(authority)? {
-        Some((Host::Name(name), _)) => in_host(&name, settings),
+        Some((HostRef::Name(name), _)) => in_host(&name, settings),
         _ => None,
     };
     let path = RequestPath::parse(head.target()).map_err(TargetError::Path)?;
@@ -151,10 +151,10 @@ fn host_field(head: &RequestHead) -> Result<&str, TargetError> {
 }
 
 /// RFC 9112 §3.2: an empty Host says that the target has no authority.
-fn host(field: &str) -> Result<Option<(Host, Option<u16>)>, TargetError> {
+fn host(field: &str) -> Result<Option<(HostRef<'_>, Option<u16>)>, TargetError> {
     match field {
         "" => Ok(None),
-        field => Host::parse_with_port(field).map(Some).map_err(TargetError::Host),
+        field => HostRef::parse_with_port(field).map(Some).map_err(TargetError::Host),
     }
 }
 

@@ -6,11 +6,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::Poll;
 
-use connectors_http1::{BodyDecoder, HeadLimits, ResponseFraming, ResponseHead};
+use connectors_http1::{BodyDecoder, HeadLimits, PreparedField, ResponseFraming, ResponseHead};
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
 
 use crate::body::{Incoming, Source};
+use crate::client::{VIA_HTTP1, VIA_HTTP2};
 use crate::http2::client::Place;
 use crate::http2::head as http2_head;
 use crate::reject::Reject;
@@ -54,11 +55,11 @@ pub(crate) enum Answers<'a> {
 }
 
 impl<'a> Answers<'a> {
-    /// What `Via` says of the hop from the tool (RFC 9110 §7.6.3).
-    pub(crate) fn via(&self) -> &'static str {
+    /// The `Via` of the hop from the tool.
+    pub(crate) fn via(&self) -> &'static PreparedField {
         match self {
-            Self::Wire { .. } => "1.1 connectors",
-            Self::Stream { .. } => "2 connectors",
+            Self::Wire { .. } => &VIA_HTTP1,
+            Self::Stream { .. } => &VIA_HTTP2,
         }
     }
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::scratch;
 use bytes::{Buf, Bytes, BytesMut};
-use connectors_net::{Pipe, Pipes, SpliceError, Stream};
+use connectors_net::{Pipe, Pipes, Protocol, SpliceError, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWrite};
 
 /// What one read asks for. Enough for nearly every head; bodies ask for more.
@@ -35,6 +35,11 @@ impl Wire {
     /// The stream, and what was read from it ahead.
     pub(crate) fn into_parts(self) -> (Stream, BytesMut) {
         (self.stream.into_inner(), self.input.into_inner())
+    }
+
+    /// What is spoken on it.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.stream.borrow().protocol()
     }
 
     /// Changes whenever anything moved on this connection.
@@ -120,12 +125,13 @@ impl Wire {
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, size: usize) -> Poll<io::Result<usize>> {
+        let mut stream = self.stream.borrow_mut();
+        ready!(stream.poll_readable(cx))?;
         let mut input = self.input.borrow_mut();
         if input.capacity() == 0 {
             *input = scratch::take_input();
         }
         input.reserve(size);
-        let mut stream = self.stream.borrow_mut();
         // Holds no state between polls, so it can be made anew for each.
         let count = ready!(pin!(stream.read_buf(&mut *input)).poll(cx))?;
         self.moved.set(self.moved.get() + 1);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use connectors_core::{Authenticator, Authorizer, Snapshot};
-use connectors_net::{Authority, Dialer, Drain, Pipes, Pool};
+use connectors_net::{Authority, Connected, ConnectionLimit, Dialer, Drain, Pipes, Pool, Pooled};
 
 use crate::http2::client::Connections;
 use crate::identify::{Identities, SharedIdentities};
@@ -42,7 +42,9 @@ pub struct Shared {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     pub(crate) identities: SharedIdentities,
-    pub(crate) pool: RefCell<Pool<Wire>>,
+    /// Connections to tools.
+    pub(crate) pool: Pool<Wire>,
+    /// Those of them that speak HTTP/2.
     pub(crate) http2: Connections,
     pub(crate) pipes: RefCell<Pipes>,
     pub(crate) traces: TraceIds,
@@ -50,10 +52,24 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    /// `limit` is for the connections of all cores.
+    pub(crate) fn new(shared: Arc<Shared>, limit: &ConnectionLimit) -> Self {
         let identities = Rc::new(Identities::new(shared.authenticator.clone()));
         let recorder = shared.observer.recorder();
-        Self { shared, identities, pool: RefCell::default(), http2: Connections::default(), pipes: RefCell::default(), traces: TraceIds::new(), recorder }
+        let (pool, http2, pipes) = (Pool::new(limit), Connections::default(), RefCell::default());
+        Self { shared, identities, pool, http2, pipes, traces: TraceIds::new(), recorder }
+    }
+}
+
+impl From<Connected> for Wire {
+    fn from(connected: Connected) -> Self {
+        Self::new(connected.stream)
+    }
+}
+
+impl Pooled for Wire {
+    fn is_stale(&self) -> bool {
+        Self::is_stale(self)
     }
 }
 

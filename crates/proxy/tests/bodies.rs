@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
-use connectors_testkit::{Proxy, Tool, token, wait_for};
+use connectors_testkit::{Proxy, Tool, pattern, token, wait_for};
 
 fn proxy(tool: &Tool) -> Proxy {
     Proxy::build().basic("team/git", &tool.url(), "bot", "canary-password").allow("builder", "team/git").start()
@@ -10,11 +10,6 @@ fn proxy(tool: &Tool) -> Proxy {
 
 fn head(method: &str, more: &str) -> String {
     format!("{method} /x HTTP/1.1\r\nHost: c-git.team.svc\r\nAuthorization: Bearer {}\r\n{more}\r\n", token("builder"))
-}
-
-/// Bytes that differ everywhere.
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n % 251) as u8 ^ (n / 251 % 256) as u8).collect()
 }
 
 #[test]

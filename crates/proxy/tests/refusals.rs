@@ -252,12 +252,7 @@ fn when_nobody_can_say_who_calls_the_answer_is_no() {
 
 #[test]
 fn more_requests_than_a_connector_may_have_at_once_are_503_with_retry_after() {
-    let (release, wait) = std::sync::mpsc::channel::<()>();
-    let wait = std::sync::Mutex::new(wait);
-    let tool = Tool::answering(move |_| {
-        wait.lock().unwrap().recv().unwrap();
-        b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()
-    });
+    let (release, tool) = Tool::held();
     let proxy = Proxy::build()
         .basic("team/git", &tool.url(), "bot", "canary-password")
         .allow("builder", "team/git")
@@ -274,4 +269,45 @@ fn more_requests_than_a_connector_may_have_at_once_are_503_with_retry_after() {
     assert_eq!(first.answer("GET").status, 204);
     release.send(()).unwrap();
     assert_eq!(proxy.client().send(&request).status, 204);
+}
+
+#[test]
+fn requests_beyond_the_connections_that_a_tool_may_have_wait_and_then_are_503() {
+    let (release, tool) = Tool::held();
+    let proxy = Proxy::build()
+        .basic("team/git", &tool.url(), "bot", "canary-password")
+        .allow("builder", "team/git")
+        .settings(|settings| settings.max_connections_per_upstream = std::num::NonZeroUsize::MIN)
+        .connect_timeout(std::time::Duration::from_millis(100))
+        .start();
+    let request = format!("GET / HTTP/1.1\r\nHost: c-git.team.svc\r\n{}\r\n\r\n", bearer("builder"));
+    let mut first = proxy.client();
+    first.write(&request);
+    connectors_testkit::wait_for("the first request to reach the tool", || tool.seen().len() == 1);
+    let answer = proxy.client().send(&request);
+    is_status(&answer, 503, "UpstreamBusy");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    connectors_testkit::wait_for("the record that names the setting", || proxy.records().contains("--max-connections-per-upstream"));
+    release.send(()).unwrap();
+    assert_eq!(first.answer("GET").status, 204);
+    release.send(()).unwrap();
+    assert_eq!(proxy.client().send(&request).status, 204);
+}
+
+#[test]
+fn a_request_that_waits_for_a_connection_gets_the_one_that_comes_free() {
+    let (release, tool) = Tool::held();
+    let proxy = Proxy::build()
+        .basic("team/git", &tool.url(), "bot", "canary-password")
+        .allow("builder", "team/git")
+        .settings(|settings| settings.max_connections_per_upstream = std::num::NonZeroUsize::MIN)
+        .start();
+    let request = format!("GET / HTTP/1.1\r\nHost: c-git.team.svc\r\n{}\r\n\r\n", bearer("builder"));
+    let mut clients = [proxy.client(), proxy.client(), proxy.client()];
+    for client in &mut clients {
+        client.write(&request);
+        release.send(()).unwrap();
+    }
+    assert_eq!(clients.map(|mut client| client.answer("GET").status), [204; 3]);
+    assert_eq!(tool.connections(), 1);
 }

@@ -12,7 +12,7 @@ use connectors_core::{
     Address, Answer, Authenticator, Authorizer, Caller, Connector, ConnectorRef, Flags, Identity, InFlight, Injection, Resolver, SecretValue, Snapshot,
     TrustRoots, Unauthenticated, Undecided, Unready,
 };
-use connectors_net::{Authority, Cidr, ClientTls, Dialer, Drain, Guard, Listeners};
+use connectors_net::{Authority, Cidr, ClientTls, Dialer, Drain, Guard, Listeners, Resolve};
 use connectors_proxy::{Observer, Running, Settings, Shared, start};
 
 use crate::canary::{Captured, assert_absent};
@@ -36,6 +36,8 @@ pub struct Builder {
     settings: Settings,
     authority: Result<Arc<Authority>, String>,
     allow: Vec<Cidr>,
+    connect_timeout: Duration,
+    resolver: Option<Box<dyn Resolve>>,
     trust: TrustRoots,
     before_authorizing: Option<Hook>,
 }
@@ -72,6 +74,8 @@ impl Proxy {
             settings: Settings { localhost_names: true, drain_timeout: Duration::from_secs(5), ..Settings::default() },
             authority: Err("this test has no CA".into()),
             allow: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
+            resolver: None,
             trust: TrustRoots::default(),
             before_authorizing: None,
         }
@@ -206,6 +210,18 @@ impl Builder {
         self
     }
 
+    /// Changes how long connecting to a tool may take, 5 seconds otherwise.
+    pub fn connect_timeout(mut self, within: Duration) -> Self {
+        self.connect_timeout = within;
+        self
+    }
+
+    /// Has the tools' names resolved by `resolver`, and not by the system.
+    pub fn resolving(mut self, resolver: impl Resolve + 'static) -> Self {
+        self.resolver = Some(Box::new(resolver));
+        self
+    }
+
     /// Has each request wait for `hook` when it is known whose it is and before anything is sent to a tool. The proxy does and sees nothing in the meantime.
     pub fn before_authorizing(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.before_authorizing = Some(Box::new(hook));
@@ -246,7 +262,11 @@ impl Builder {
         // Every caller's token is a secret too.
         let mut secrets = std::mem::take(&mut self.secrets);
         secrets.push(token(""));
-        let dialer = Dialer::new(Guard::new(std::mem::take(&mut self.allow)), ClientTls::new(), Duration::from_secs(5));
+        let (guard, tls) = (Guard::new(std::mem::take(&mut self.allow)), ClientTls::new());
+        let dialer = match self.resolver.take() {
+            Some(resolver) => Dialer::with_resolver(guard, tls, self.connect_timeout, resolver),
+            None => Dialer::new(guard, tls, self.connect_timeout),
+        };
         let settings = self.settings.clone();
         let snapshot = Arc::new(ArcSwap::from_pointee(self.snapshot()));
         let shared = Shared {

@@ -9,6 +9,9 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::{DEADLINE, TestCa, Wire, wait_for};
 
+/// What HTTP/2 begins with (RFC 9113 §3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// A server on loopback.
 pub struct Tool {
     address: SocketAddr,
@@ -61,13 +64,24 @@ impl Tool {
 
     /// Answers every request with the bytes that `answer` makes; an empty answer closes the connection.
     pub fn answering(answer: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self::start(None, move |stream, state, connection| requests(stream, state, connection, &answer))
+        Self::start(None, move |stream, state, connection| requests(stream, state, connection, Vec::new(), &answer))
+    }
+
+    /// Answers each request with 204, once it was told to go on.
+    pub fn held() -> (std::sync::mpsc::Sender<()>, Self) {
+        let (go_on, wait) = std::sync::mpsc::channel();
+        let wait = Mutex::new(wait);
+        let tool = Self::answering(move |_| {
+            wait.lock().unwrap().recv().unwrap();
+            b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()
+        });
+        (go_on, tool)
     }
 
     /// As [`Tool::echo`], over TLS with a certificate for `name`.
     pub fn tls_echo(ca: &TestCa, name: &str) -> Self {
         Self::start(Some(ca.server(name)), |stream, state, connection| {
-            requests(stream, state, connection, &|seen: &Seen| {
+            requests(stream, state, connection, Vec::new(), &|seen: &Seen| {
                 format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", seen.head.len(), seen.head).into_bytes()
             });
         })
@@ -93,10 +107,24 @@ impl Tool {
         let mut config = (*ca.server(name)).clone();
         config.alpn_protocols = vec![b"h2".to_vec()];
         Self::start(Some(Arc::new(config)), move |stream, _, _| {
-            let mut preface = [0; 24];
+            let mut preface = [0; PREFACE.len()];
             if stream.read_exact(&mut preface).is_ok() {
-                assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+                assert_eq!(&preface, PREFACE);
                 serve(stream);
+            }
+        })
+    }
+
+    /// As [`Tool::http2_frames`], for callers that offer HTTP/2; the requests of others are answered with 204.
+    pub fn http2_frames_or_http1(ca: &TestCa, name: &str, serve: impl Fn(&mut dyn Wire) + Send + Sync + 'static) -> Self {
+        let mut config = (*ca.server(name)).clone();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self::start(Some(Arc::new(config)), move |stream, state, connection| {
+            let mut first = [0; PREFACE.len()];
+            match stream.read_exact(&mut first) {
+                Ok(()) if &first == PREFACE => serve(stream),
+                Ok(()) => requests(stream, state, connection, first.to_vec(), &|_| b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
+                Err(_) => {}
             }
         })
     }
@@ -175,8 +203,8 @@ impl Drop for Tool {
     }
 }
 
-fn requests(stream: &mut dyn Wire, state: &State, connection: usize, answer: &dyn Fn(&Seen) -> Vec<u8>) {
-    let mut input = Vec::new();
+/// `input` was read already.
+fn requests(stream: &mut dyn Wire, state: &State, connection: usize, mut input: Vec<u8>, answer: &dyn Fn(&Seen) -> Vec<u8>) {
     let mut head = RequestHead::new();
     while let Some(seen) = read_request(stream, &mut input, &mut head, connection) {
         state.seen.lock().unwrap().push(seen.clone());

@@ -23,6 +23,8 @@ const NEEDS: &[(&str, &[Tool])] = &[
     ("e2e: http2_clients", &[Tool::Debian, Tool::Python]),
     ("e2e: smuggling", &[Tool::Debian, Tool::Python]),
     ("e2e: servers", &[Tool::Debian, Tool::Gitea]),
+    ("e2e: kubernetes", &[Tool::Debian, Tool::Kubernetes]),
+    ("e2e: websockets", &[Tool::Debian, Tool::Python]),
 ];
 
 /// The name of the step that fuzzes.

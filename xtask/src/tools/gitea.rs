@@ -13,7 +13,7 @@ const MODULE: &str = "code.gitea.io/gitea";
 
 /// Builds it, unless the cache has it: five minutes on two cores, downloads included.
 pub(super) fn install(root: &Path) -> anyhow::Result<()> {
-    let pinned = Pinned::read(root, "gitea")?;
+    let pinned = Pinned::read(root, "gitea", &[])?;
     let target = cache()?.join(&pinned.name);
     once(&target, |aside| build(&pinned, aside))?;
     link(root, "gitea", &target)

@@ -20,12 +20,21 @@ pub(super) struct Pinned {
 }
 
 impl Pinned {
-    /// Reads what `e2e/tools/NAME` pins.
-    pub(super) fn read(root: &Path, name: &str) -> anyhow::Result<Self> {
+    /// Reads what `e2e/tools/NAME` pins; `sources` are the files there that are built too.
+    pub(super) fn read(root: &Path, name: &str, sources: &[&str]) -> anyhow::Result<Self> {
         let folder = root.join("e2e/tools").join(name);
         let read = |file: &str| std::fs::read_to_string(folder.join(file)).with_context(|| format!("cannot read {file} of e2e/tools/{name}"));
-        let (manifest, sums) = (read("go.mod")?, read("go.sum")?);
-        Ok(Self { name: format!("{name}-{}", digest(&(manifest.clone() + &sums))), folder, manifest })
+        let manifest = read("go.mod")?;
+        let mut content = manifest.clone() + &read("go.sum")?;
+        for source in sources {
+            content += &read(source)?;
+        }
+        Ok(Self { name: format!("{name}-{}", digest(&content)), folder, manifest })
+    }
+
+    /// The version of `module` that it requires, such as `v1.34.4`.
+    pub(super) fn version(&self, module: &str) -> Option<&str> {
+        self.manifest.lines().find_map(|line| line.trim().strip_prefix(module)?.strip_prefix(' '))
     }
 
     /// The toolchain that it asks for.
@@ -36,6 +45,7 @@ impl Pinned {
     /// Builds `package` into the file `target`, with these flags; `cgo` is `0` or `1`.
     pub(super) fn build(&self, go: &Toolchain, flags: &[&str], cgo: &str, package: &str, target: &Path) -> anyhow::Result<()> {
         let mut build = go.command();
+        // Without what only debuggers read. Other flags for the linker take the place of these.
         build.args(["build", "-mod=readonly", "-ldflags", "-s -w"]).args(flags).arg("-o").arg(target).arg(package);
         command::run(build.current_dir(&self.folder).env("CGO_ENABLED", cgo))
     }
@@ -129,6 +139,29 @@ fn numbers(version: &str) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_is_the_one_that_is_required() {
+        let manifest = "tool (\n\tk8s.io/kubernetes/cmd/kubectl\n)\nrequire (\n\tk8s.io/kubernetes v1.34.4\n)\n".to_owned();
+        let pinned = Pinned { name: "kubernetes".into(), folder: "/".into(), manifest };
+        assert_eq!(pinned.version("k8s.io/kubernetes"), Some("v1.34.4"));
+        assert_eq!(pinned.version("k8s.io/kube"), None);
+    }
+
+    #[test]
+    fn what_is_built_decides_the_name() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("e2e/tools/tool");
+        std::fs::create_dir_all(&folder).unwrap();
+        let name = |file: &str, content: &str| {
+            std::fs::write(folder.join(file), content).unwrap();
+            Pinned::read(root.path(), "tool", &["main.go"]).map(|pinned| pinned.name)
+        };
+        assert!(name("go.mod", "go 1").is_err() && name("go.sum", "").is_err());
+        let names = [("main.go", "one"), ("main.go", "two"), ("go.sum", "three"), ("go.mod", "four")].map(|(file, content)| name(file, content).unwrap());
+        let different: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), 4, "{names:?}");
+    }
 
     #[test]
     fn versions_compare_by_number() {

@@ -11,7 +11,7 @@ const PACKAGE: &str = "github.com/summerwind/h2spec/cmd/h2spec";
 
 /// Builds it, unless the cache has it: some seconds.
 pub(super) fn install(root: &Path) -> anyhow::Result<()> {
-    let pinned = Pinned::read(root, "h2spec")?;
+    let pinned = Pinned::read(root, "h2spec", &[])?;
     let target = cache()?.join(&pinned.name);
     once(&target, |aside| {
         println!("      building h2spec");

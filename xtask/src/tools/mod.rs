@@ -8,6 +8,7 @@ mod debian;
 mod gitea;
 mod go;
 mod h2spec;
+mod kubernetes;
 mod maven;
 mod python;
 
@@ -25,7 +26,9 @@ pub(crate) enum Tool {
     Gitea,
     /// h2spec.
     H2spec,
-    /// A Python environment with requests, gunicorn and grpcio.
+    /// kube-apiserver, etcd, kubectl, and the stand-in for a kubelet.
+    Kubernetes,
+    /// A Python environment with requests, gunicorn, grpcio and websockets.
     Python,
     /// A Maven repository with the plugins that the tests use.
     MavenPlugins,
@@ -44,12 +47,13 @@ pub(crate) struct Missing {
 /// Installs a tool, given the workspace's folder.
 type Install = fn(&Path) -> anyhow::Result<()>;
 
-const ALL: [(Tool, &str, Install); 7] = [
+const ALL: [(Tool, &str, Install); 8] = [
     (Tool::Debian, "programs from Debian", |_| debian::install(debian::NEEDED)),
     (Tool::Python, "Python's packages", python::install),
     (Tool::MavenPlugins, "Maven's plugins", maven::install),
     (Tool::Gitea, "Gitea", gitea::install),
     (Tool::H2spec, "h2spec", h2spec::install),
+    (Tool::Kubernetes, "Kubernetes", kubernetes::install),
     (Tool::CargoDeny, "cargo-deny", |_| cargo_deny::install()),
     (Tool::Measuring, "programs for measuring, from Debian", |_| debian::install(debian::MEASURING)),
 ];

@@ -7,7 +7,7 @@ use super::{digest, link, once};
 use crate::{cache, command};
 
 /// Pinned, like every other dependency.
-const PACKAGES: [&str; 3] = ["requests==2.32.5", "gunicorn==27.0.1", "grpcio==1.85.3"];
+const PACKAGES: [&str; 4] = ["requests==2.32.5", "gunicorn==27.0.1", "grpcio==1.85.3", "websockets==17.4"];
 
 /// Makes it, unless the cache has it.
 pub(super) fn install(root: &Path) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 //! They are made under a lock on their folder, the key first and each by renaming a complete file, so that whoever sees the certificate sees both whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -33,6 +33,9 @@ pub enum AuthorityError {
     /// The key's mode gives rights to group or others, and with it anyone could sign for any host.
     #[error("{path} has mode {mode:04o}, so others may know the CA's key: delete it and ca.crt to get a new CA, or, if nobody else has read it, run `chmod 600 {path}`", path = .0.display(), mode = .1)]
     OpenToOthers(PathBuf, u32),
+    /// The key belongs to another user, who knows it, and could sign for any host.
+    #[error("{} belongs to user {}, who therefore knows the CA's key: delete it and ca.crt to get a new CA", .0.display(), .1)]
+    NotOwned(PathBuf, u32),
     /// One file without the other.
     #[error("{} is missing, but its counterpart {} is there: restore the one, or delete the other to get a new CA", .missing.display(), .there.display())]
     Incomplete {
@@ -76,10 +79,14 @@ pub(super) fn load_or_create(folder: &Path, now: SystemTime) -> Result<Ca, Autho
 impl Files {
     /// The CA that is there. `None` if there is no certificate.
     fn load(&self, now: SystemTime) -> Result<Option<Ca>, AuthorityError> {
-        let Some((certificate, _)) = read(&self.certificate)? else { return Ok(None) };
-        let Some((key, mode)) = read(&self.key)? else {
+        let Some(Read { bytes: certificate, .. }) = read(&self.certificate)? else { return Ok(None) };
+        let Some(Read { bytes: key, owner, mode }) = read(&self.key)? else {
             return Err(AuthorityError::Incomplete { missing: self.key.clone(), there: self.certificate.clone() });
         };
+        // The same rule as for the key that signs local tokens.
+        if owner != rustix::process::geteuid().as_raw() {
+            return Err(AuthorityError::NotOwned(self.key.clone(), owner));
+        }
         if mode & 0o077 != 0 {
             return Err(AuthorityError::OpenToOthers(self.key.clone(), mode));
         }
@@ -104,8 +111,15 @@ impl Files {
     }
 }
 
-/// A file's bytes and its mode. `None` if it isn't there.
-fn read(path: &Path) -> Result<Option<(SecretValue, u32)>, AuthorityError> {
+/// What a file holds, and who may have written or read it.
+struct Read {
+    bytes: SecretValue,
+    owner: u32,
+    mode: u32,
+}
+
+/// Reads a file. `None` if it isn't there.
+fn read(path: &Path) -> Result<Option<Read>, AuthorityError> {
     let unreadable = |error| AuthorityError::Read(path.to_owned(), error);
     let file = match File::open(path) {
         Ok(file) => file,
@@ -113,11 +127,11 @@ fn read(path: &Path) -> Result<Option<(SecretValue, u32)>, AuthorityError> {
         Err(error) => return Err(unreadable(error)),
     };
     // Of the open file, so that it can't be another than the one that is read.
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
+    let metadata = file.metadata().map_err(unreadable)?;
     // With room for all of it, so that growing leaves no copies behind.
     let mut bytes = Vec::with_capacity(MAX_FILE as usize);
     file.take(MAX_FILE).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(Some((SecretValue::new(bytes), mode)))
+    Ok(Some(Read { bytes: SecretValue::new(bytes), owner: metadata.uid(), mode: metadata.mode() & 0o7777 }))
 }
 
 /// Makes a file that is whole from the first moment that it can be seen.

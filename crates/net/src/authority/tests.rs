@@ -270,6 +270,15 @@ fn p20_files_that_cannot_be_trusted_are_refused_and_left_as_they_are() {
         assert!(matches!(error, AuthorityError::OpenToOthers(_, found) if found == bits), "{error:?}");
         assert!(error.to_string().contains(&format!("mode {bits:04o}")) && error.to_string().contains("chmod 600"), "{error}");
     }
+    let error = broken(&|folder| {
+        let key = folder.path().join("ca.key");
+        // Only root may give something away; who isn't root finds something of root's.
+        if std::os::unix::fs::chown(&key, Some(65534), None).is_err() {
+            fs::remove_file(&key).unwrap();
+            std::os::unix::fs::symlink("/etc/passwd", &key).unwrap();
+        }
+    });
+    assert!(matches!(&error, AuthorityError::NotOwned(path, _) if path.ends_with("ca.key")), "{error:?}");
     let error = broken(&|folder| fs::remove_file(folder.path().join("ca.key")).unwrap());
     assert!(matches!(&error, AuthorityError::Incomplete { missing, .. } if missing.ends_with("ca.key")), "{error:?}");
     let error = broken(&|folder| fs::remove_file(folder.path().join("ca.crt")).unwrap());

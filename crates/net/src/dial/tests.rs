@@ -8,7 +8,7 @@ use tokio_rustls::{TlsAcceptor, server};
 
 use super::*;
 use crate::testing::{DEADLINE, HOUR, TestCa, listen, origin, run, self_signed};
-use crate::{AddressClass, Cidr};
+use crate::{AddressClass, Cidr, Resolving};
 
 /// Answers each question with the next of these, and the last one from then on.
 #[derive(Clone)]
@@ -28,10 +28,10 @@ impl Answers {
 }
 
 impl Resolve for Answers {
-    fn resolve<'a>(&'a self, _: &'a str, port: u16) -> Resolving<'a> {
+    fn resolve<'a>(&'a self, _: &'a str, _: Reach) -> Resolving<'a> {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
         let answer = self.answers[asked.min(self.answers.len() - 1)];
-        let addresses = answer.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).collect();
+        let addresses = answer.iter().map(|ip| ip.parse().unwrap()).collect();
         Box::pin(async move { Ok(addresses) })
     }
 }
@@ -40,7 +40,7 @@ impl Resolve for Answers {
 struct Silent;
 
 impl Resolve for Silent {
-    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> Resolving<'a> {
+    fn resolve<'a>(&'a self, _: &'a str, _: Reach) -> Resolving<'a> {
         Box::pin(std::future::pending())
     }
 }
@@ -94,21 +94,99 @@ async fn serve(listener: TcpListener, config: Arc<ServerConfig>) -> io::Result<s
 fn p18_a_name_is_resolved_once_and_what_was_checked_is_dialled() {
     run(async {
         let (denied, allowed, port) = two_listeners().await;
-        let answers = Answers::new(&[&["127.0.0.2"], &["127.0.0.1"]]);
-        let dialer = dialer(&["127.0.0.2"], DEADLINE, answers.clone());
         let origin = origin(Scheme::Http, "rebinding.example", port);
         for reach in [Reach::Elsewhere, Reach::Target] {
-            answers.asked.store(0, Ordering::SeqCst);
-            let connected = dialer.connect(&origin, &TrustRoots::default(), reach, Alpn::Http1).await.unwrap();
-            assert_eq!(connected.peer.to_string(), format!("127.0.0.2:{port}"));
-            allowed.accept().await.unwrap();
-            assert_eq!(answers.asked(), 1);
-            // The name leads to the proxy's own machine now.
-            let error = dialer.connect(&origin, &TrustRoots::default(), reach, Alpn::Http1).await.unwrap_err();
-            assert!(matches!(error, DialError::Denied(_)), "{error:?}");
-            assert_eq!(answers.asked(), 2);
+            let answers = Answers::new(&[&["127.0.0.2"], &["127.0.0.1"]]);
+            let connect = async |dialer: &Dialer| dialer.connect(&origin, &TrustRoots::default(), reach, Alpn::Http1).await;
+            let before = dialer(&["127.0.0.2"], DEADLINE, answers.clone());
+            for _ in 0..2 {
+                assert_eq!(connect(&before).await.unwrap().peer.to_string(), format!("127.0.0.2:{port}"));
+                allowed.accept().await.unwrap();
+                assert_eq!(answers.asked(), 1);
+            }
+            // The name leads to the proxy's own machine now. What is remembered is checked like what is new.
+            let after = dialer(&["127.0.0.2"], DEADLINE, answers.clone());
+            for _ in 0..2 {
+                let error = connect(&after).await.unwrap_err();
+                assert!(matches!(error, DialError::Denied(_)), "{error:?}");
+                assert_eq!(answers.asked(), 2);
+            }
         }
         assert!(is_untouched(denied));
+    });
+}
+
+#[test]
+fn p18_what_was_resolved_for_a_connector_is_checked_anew_for_everybody_else() {
+    run(async {
+        let (listener, address) = listen("127.0.0.1:0").await;
+        let answers = Answers::new(&[&["10.0.0.1"], &["10.0.0.1"]]);
+        let dialer = dialer(&[], Duration::from_millis(50), answers.clone());
+        let origin = origin(Scheme::Http, "git.example", address.port());
+        let connect = async |reach| dialer.connect(&origin, &TrustRoots::default(), reach, Alpn::Http1).await.unwrap_err();
+        // Private, so a Connector may lead there; nobody is there.
+        assert!(!matches!(connect(Reach::Target).await, DialError::Denied(_)));
+        assert!(matches!(connect(Reach::Elsewhere).await, DialError::Denied(AddressDenied::Elsewhere { class: AddressClass::Private, .. })));
+        assert_eq!(answers.asked(), 2);
+        drop(listener);
+    });
+}
+
+/// As [`Dialer::connect`] returns it for a name that was looked up `ago`.
+fn standing(ago: Duration) -> Standing {
+    let confirmed = StdInstant::now().checked_sub(ago).unwrap();
+    Standing { confirmed, due: Some(confirmed + crate::names::ANSWER_COUNTS) }
+}
+
+#[test]
+fn a_connection_whose_address_its_name_has_lost_carries_no_other_request() {
+    run(async {
+        let answers = Answers::new(&[&["192.0.2.1", "192.0.2.2"]]);
+        let dialer = dialer(&[], DEADLINE, answers.clone());
+        let origin = origin(Scheme::Http, "moved.example", 80);
+        let [kept, lost] = ["192.0.2.2:80", "192.0.2.3:80"].map(|address| address.parse().unwrap());
+        let long_ago = Duration::from_secs(3);
+        // Known to be right still, so nobody is asked.
+        assert!(dialer.confirm(&origin, Reach::Target, lost, &mut standing(long_ago)).await);
+        assert_eq!(answers.asked(), 0);
+        let due = || standing(crate::names::ANSWER_COUNTS);
+        assert!(!dialer.confirm(&origin, Reach::Target, lost, &mut due()).await);
+        let mut renewed = due();
+        assert!(dialer.confirm(&origin, Reach::Target, kept, &mut renewed).await);
+        assert!(!renewed.is_due(StdInstant::now()) && renewed.is_due(StdInstant::now() + crate::names::ANSWER_COUNTS));
+        assert_eq!(answers.asked(), 1);
+    });
+}
+
+#[test]
+fn a_name_server_that_is_silent_or_fails_breaks_no_connection_for_a_minute() {
+    run(async {
+        let origin = origin(Scheme::Http, "quiet.example", 80);
+        let peer = "192.0.2.1:80".parse().unwrap();
+        for dialer in [dialer(&[], DEADLINE, Silent), dialer(&[], DEADLINE, Answers::new(&[&[]]))] {
+            let mut recent = standing(UNCONFIRMED - Duration::from_secs(5));
+            assert!(dialer.confirm(&origin, Reach::Target, peer, &mut recent).await);
+            // Not asked for with every request.
+            assert!(!recent.is_due(StdInstant::now()) && recent.is_due(StdInstant::now() + FAILURE_COUNTS));
+            assert!(!dialer.confirm(&origin, Reach::Target, peer, &mut standing(UNCONFIRMED)).await);
+        }
+    });
+}
+
+#[test]
+fn literal_addresses_stand_for_ever() {
+    run(async {
+        let (listener, address) = listen("127.0.0.1:0").await;
+        let answers = Answers::new(&[&["192.0.2.1"]]);
+        let dialer = dialer(&[], DEADLINE, answers.clone());
+        for host in ["127.0.0.1", "localhost"] {
+            let origin = origin(Scheme::Http, host, address.port());
+            let mut connected = dialer.connect(&origin, &TrustRoots::default(), Reach::Target, Alpn::Http1).await.unwrap();
+            listener.accept().await.unwrap();
+            assert!(!connected.standing.is_due(StdInstant::now() + 24 * HOUR));
+            assert!(dialer.confirm(&origin, Reach::Target, connected.peer, &mut connected.standing).await);
+        }
+        assert_eq!(answers.asked(), 0);
     });
 }
 
@@ -232,6 +310,67 @@ fn an_address_that_does_not_answer_holds_nobody_up() {
             let connected = dialer.connect(&origin(Scheme::Http, "two.example", port), &TrustRoots::default(), Reach::Target, Alpn::Http1).await.unwrap();
             assert_eq!(connected.peer, listener.local_addr().unwrap());
         }
+    });
+}
+
+#[test]
+fn an_address_that_refuses_is_followed_by_the_next_at_once() {
+    run(async {
+        let (listener, refuses, port) = two_listeners().await;
+        drop(refuses);
+        let dialer =
+            dialer(&["127.0.0.0/8"], DEADLINE, Answers::new(&[&["127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.1"]]));
+        let start = StdInstant::now();
+        let connected = dialer.connect(&origin(Scheme::Http, "two.example", port), &TrustRoots::default(), Reach::Target, Alpn::Http1).await.unwrap();
+        // With the pause between them it would be six of these.
+        assert!(start.elapsed() < 3 * STAGGER);
+        assert_eq!(connected.peer, listener.local_addr().unwrap());
+    });
+}
+
+#[test]
+fn what_answers_first_is_taken_and_the_other_attempts_end() {
+    run(async {
+        let (listener, deaf, port) = two_listeners().await;
+        let _held = deafen(&deaf);
+        let before = half_open(port);
+        let addresses = ["127.0.0.2", "127.0.0.2", "127.0.0.1"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port));
+        let connecting = connect_any(Allowed::new(addresses.to_vec()).unwrap());
+        let watch = async {
+            while half_open(port) == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        let (connected, ()) = tokio::join!(connecting, watch);
+        assert_eq!(connected.unwrap().1, listener.local_addr().unwrap());
+        while half_open(port) != before {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// Sockets of this machine that are connecting to 127.0.0.2 at `port`.
+fn half_open(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let (remote, connecting) = (format!("0200007F:{port:04X}"), "02");
+    table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).filter(|line| line[2] == remote && line[3] == connecting).count()
+}
+
+#[test]
+fn both_families_are_tried_the_preferred_first() {
+    run(async {
+        let (v6, address) = listen("[::1]:0").await;
+        let v4 = TcpListener::bind(("127.0.0.1", address.port())).await.unwrap();
+        let origin = origin(Scheme::Http, "both.example", address.port());
+        let connect = async |answers: &[&'static [&'static str]]| {
+            let dialer = dialer(&["127.0.0.1", "::1"], DEADLINE, Answers::new(answers));
+            dialer.connect(&origin, &TrustRoots::default(), Reach::Target, Alpn::Http1).await.unwrap().peer
+        };
+        assert!(connect(&[&["::1", "127.0.0.1"]]).await.is_ipv6());
+        assert!(connect(&[&["127.0.0.1", "::1"]]).await.is_ipv4());
+        drop(v6);
+        assert!(connect(&[&["::1", "127.0.0.1"]]).await.is_ipv4());
+        drop(v4);
     });
 }
 
@@ -377,14 +516,6 @@ fn a_server_without_tls_is_told_from_one_that_is_away() {
         let trust = TrustRoots::default();
         let (_stream, connected) = tokio::join!(plain, dialer.connect(&origin, &trust, Reach::Target, Alpn::Http1));
         assert!(matches!(connected, Err(DialError::Tls(TlsError::Handshake(_)))), "{connected:?}");
-    });
-}
-
-#[test]
-fn the_system_resolver_reads_the_hosts_file() {
-    run(async {
-        let found = SystemResolver.resolve("localhost", 81).await.unwrap();
-        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 81) && !found.is_empty(), "{found:?}");
     });
 }
 

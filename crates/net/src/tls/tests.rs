@@ -18,16 +18,6 @@ fn equal_roots_share_a_configuration_and_others_do_not() {
 }
 
 #[test]
-fn roots_that_nobody_uses_are_forgotten() {
-    let tls = tls();
-    let (used, unused) = (TestCa::new().trust(), TestCa::new().trust());
-    let (before, gone) = (tls.config(&used, Alpn::Http1).unwrap(), tls.config(&unused, Alpn::Http1).unwrap());
-    tls.retain(|trust| *trust == used);
-    assert_eq!(Arc::strong_count(&gone), 1);
-    assert!(Arc::ptr_eq(&before, &tls.config(&used, Alpn::Http1).unwrap()));
-}
-
-#[test]
 fn what_is_no_certificate_is_refused_and_not_left_out() {
     let trust = TrustRoots::new(vec![Box::from(*b"no certificate")]);
     assert!(matches!(tls().config(&trust, Alpn::Http1), Err(TlsError::TrustRoot(_))));

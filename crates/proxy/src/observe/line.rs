@@ -11,7 +11,7 @@ use super::clock::Clock;
 use crate::trace::TraceId;
 
 /// Appends the record of a request that ended `now`, with a line feed.
-pub(super) fn write(record: &Record, now: Instant, clock: &Clock, out: &mut Vec<u8>) {
+pub(super) fn write(record: &Record<'_>, now: Instant, clock: &Clock, out: &mut Vec<u8>) {
     // For nearly every record, so that the buffer grows at most once.
     out.reserve(640);
     out.extend_from_slice(br#"{"time":""#);
@@ -32,11 +32,11 @@ pub(super) fn write(record: &Record, now: Instant, clock: &Clock, out: &mut Vec<
     out.extend_from_slice(br#","mode":"#);
     plain(record.mode.as_str(), out);
     out.extend_from_slice(br#","method":"#);
-    string(record.method(), out);
+    shortened(record.method, out);
     out.extend_from_slice(br#","host":"#);
     string(record.host(), out);
     out.extend_from_slice(br#","path":"#);
-    string(record.path(), out);
+    shortened(&record.path, out);
     out.extend_from_slice(br#","status":"#);
     integer(record.status.get().into(), out);
     out.extend_from_slice(br#","answered_by":"#);
@@ -103,6 +103,19 @@ fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     escaped(text, out);
     out.push(b'"');
+}
+
+/// No more bytes of a path or method than this are logged.
+const MAX_LOGGED: usize = 2048;
+
+/// A string of any length.
+fn shortened(text: &str, out: &mut Vec<u8>) {
+    if text.len() <= MAX_LOGGED {
+        return string(text, out);
+    }
+    out.push(b'"');
+    escaped(&text[..text.floor_char_boundary(MAX_LOGGED)], out);
+    out.extend_from_slice("…\"".as_bytes());
 }
 
 /// RFC 8259 §7: what must be escaped is, and nothing else.
@@ -202,7 +215,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use connectors_core::Caller;
+    use connectors_core::{Caller, Host, Origin, Scheme};
     use connectors_http1::{HeadLimits, RequestHead};
     use serde::Serialize;
     use serde_json::Value;
@@ -243,7 +256,7 @@ mod tests {
 
     /// Writes a record, and compares it with what serde_json writes of the same, field by field and in their order.
     #[track_caller]
-    fn assert_as_serde_writes(record: &Record, total: Duration) {
+    fn assert_as_serde_writes(record: &Record<'_>, total: Duration) {
         let mut line = Vec::new();
         write(record, record.started + total, &Clock::new(), &mut line);
         let line = String::from_utf8(line).unwrap();
@@ -259,9 +272,9 @@ mod tests {
             connector: record.connector().map(ConnectorRef::as_str),
             class: record.class(),
             mode: record.mode.as_str(),
-            method: record.method(),
+            method: record.method,
             host: record.host(),
-            path: record.path(),
+            path: &record.path,
             status: record.status.get(),
             answered_by: record.answered_by.get().as_str(),
             reason: record.reason,
@@ -286,14 +299,15 @@ mod tests {
         strings + &numbers.replace(".,", ".0,").replace(".}", ".0}")
     }
 
-    fn record() -> Record {
+    fn head() -> RequestHead {
         let mut head = RequestHead::new();
         head.parse(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &HeadLimits::default()).unwrap().unwrap();
-        Record::start(
-            &Peer::new("192.0.2.107:8".parse().unwrap()).unwrap(),
-            &head,
-            TraceId::from_traceparent(b"00-000102030405060708090a0b0c0d0eff-00f067aa0ba902b7-01").unwrap(),
-        )
+        head
+    }
+
+    fn record(head: &RequestHead) -> Record<'_> {
+        let trace = TraceId::from_traceparent(b"00-000102030405060708090a0b0c0d0eff-00f067aa0ba902b7-01").unwrap();
+        Record::start(&Peer::new("192.0.2.107:8".parse().unwrap()).unwrap(), head, trace)
     }
 
     fn caller(username: &str, pod: Option<&str>) -> Arc<Caller> {
@@ -303,9 +317,10 @@ mod tests {
 
     #[test]
     fn a_record_is_written_as_serde_would() {
-        let mut record = record();
+        let head = head();
+        let mut record = record(&head);
         assert_as_serde_writes(&record, Duration::ZERO);
-        record.aim(Mode::Forward, "tool.example:8080", "/org/repo.git");
+        record.aim(Mode::Forward, Some(&Origin::new(Scheme::Http, Host::parse("tool.example").unwrap(), Some(8080))), "/org/repo.git");
         record.called_by(&caller("system:serviceaccount:team:builder", Some("pod-1")));
         record.named(&ConnectorRef::parse("team/git").unwrap());
         record.moved.body_in.set(u64::MAX);
@@ -341,12 +356,24 @@ mod tests {
             let word = [b'x', b'x', b'x', pair[0], pair[1], b'x', b'x', b'x'];
             assert_eq!(word_needs_escape(word), word.into_iter().any(needs_escape), "{pair:?}");
         }
-        let mut record = record();
-        let text: String = all.into_iter().collect();
-        record.aim(Mode::Reverse, &text, &text);
+        let (head, text): (_, String) = (head(), all.into_iter().collect());
+        let mut record = record(&head);
+        record.aim(Mode::Reverse, None, &text);
         record.called_by(&caller(&text, Some(&text)));
-        record.detail = Some(text);
+        record.detail = Some(text.clone());
         assert_as_serde_writes(&record, Duration::ZERO);
+    }
+
+    #[test]
+    fn p28_long_paths_are_cut() {
+        let x = |length: usize| "x".repeat(length);
+        // Not within a character.
+        let (many, fewer) = ("é".repeat(MAX_LOGGED), "é".repeat(MAX_LOGGED / 2 - 1));
+        for (text, expect) in [(x(MAX_LOGGED), x(MAX_LOGGED)), (x(MAX_LOGGED + 1), x(MAX_LOGGED) + "…"), (x(1) + &many, x(1) + &fewer + "…")] {
+            let mut out = Vec::new();
+            shortened(&text, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("\"{expect}\""));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::type_complexity, reason = "what serves a test fails it")]
 
 mod bodies;
+mod connections;
 mod heads;
 mod streaming;
 mod upstream;

@@ -13,7 +13,7 @@ use http::StatusCode;
 use crate::{begin, get, ok, pattern, proxy, tls_proxy};
 
 /// `:status: 200`, from the static table (RFC 7541 appendix A).
-const OK: &[u8] = &[0x88];
+pub(crate) const OK: &[u8] = &[0x88];
 
 /// A tool that deals with the frames of each connection by hand; it is told which connection it is, from 1.
 fn frames(ca: &TestCa, serve: impl Fn(usize, &mut dyn Wire) + Send + Sync + 'static) -> Tool {
@@ -25,7 +25,7 @@ fn frames(ca: &TestCa, serve: impl Fn(usize, &mut dyn Wire) + Send + Sync + 'sta
 }
 
 /// Reads up to the next request's head, and returns its stream.
-fn next_request(stream: &mut dyn Wire) -> Option<u32> {
+pub(crate) fn next_request(stream: &mut dyn Wire) -> Option<u32> {
     loop {
         let frame = read_frame(stream)?;
         match frame.kind {
@@ -36,7 +36,7 @@ fn next_request(stream: &mut dyn Wire) -> Option<u32> {
     }
 }
 
-fn write(stream: &mut dyn Wire, frames: &[Vec<u8>]) {
+pub(crate) fn write(stream: &mut dyn Wire, frames: &[Vec<u8>]) {
     let _ = stream.write_all(&frames.concat()).and_then(|()| stream.flush());
 }
 
@@ -45,7 +45,7 @@ fn go_away(last: u32, code: u32) -> Vec<u8> {
 }
 
 /// Answers every request.
-fn serve_all(stream: &mut dyn Wire) {
+pub(crate) fn serve_all(stream: &mut dyn Wire) {
     while let Some(id) = next_request(stream) {
         write(stream, &[frame(kind::HEADERS, 5, id, OK)]);
     }
