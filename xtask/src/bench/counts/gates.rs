@@ -27,8 +27,8 @@ pub(crate) struct Gate {
     /// What it must be. `cargo xtask bench counts` fails above this and [`HEADROOM`].
     pub(crate) must: f64,
     pub(crate) excellent: f64,
-    /// What it is allowed to be for the time being, where that is more than it must be: `cargo xtask test` fails above this and [`HEADROOM`],
-    /// so nothing gets worse. Lower it with every improvement; `None` once it is what it must be.
+    /// What it is now, so that it gets no worse: more than it must be for the time being, or so much less that there is something to lose. `cargo xtask bench
+    /// counts`, and for exact ones `cargo xtask test`, fail above this and [`HEADROOM`]. Lower it with every improvement; `None` if it is nearly what it must be.
     pub(crate) meanwhile: Option<f64>,
 }
 
@@ -72,13 +72,14 @@ mod tests {
         let gate = |meanwhile| Gate { count: Count::Start, name: "x", unit: "", must: 100.0, excellent: 50.0, meanwhile };
         assert!(gate(None).met(109.9) && gate(None).held(109.9));
         assert!(!gate(None).met(110.1) && !gate(None).held(110.1));
+        assert!(gate(Some(10.0)).met(109.9) && gate(Some(10.0)).held(10.9) && !gate(Some(10.0)).held(11.1));
         assert!(!gate(Some(200.0)).met(219.9) && gate(Some(200.0)).held(219.9) && !gate(Some(200.0)).held(220.1));
     }
 
     #[test]
-    fn what_is_allowed_meanwhile_is_more_than_what_must_be() {
+    fn what_is_excellent_is_no_more_than_what_must_be() {
         for gate in &GATES {
-            assert!(gate.excellent <= gate.must && gate.meanwhile.is_none_or(|meanwhile| meanwhile > gate.must), "{}", gate.name);
+            assert!(gate.excellent <= gate.must, "{}", gate.name);
         }
     }
 }
