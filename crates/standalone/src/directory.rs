@@ -12,7 +12,7 @@ use connectors_crd::{Connector, ConnectorClass, Severity};
 use crate::Options;
 use crate::folder::{Folder, Hint, Scan};
 use crate::rbac::Rbac;
-use crate::report::{Finding, Report};
+use crate::report::{self, Finding, Report};
 use crate::watch::{Watch, WatchError};
 use crate::world::{Changed, Updated, World};
 
@@ -240,13 +240,16 @@ impl State {
         self.status.broken = self.folder.broken();
         self.status.objects = self.world.objects();
         // Those that came first, so that what is in both stays.
+        let mut fresh = Vec::new();
         for finding in come {
             let count = self.reported.entry(finding.to_string()).or_default();
             if *count == 0 {
-                log(finding);
+                fresh.push(finding.clone());
             }
             *count += 1;
         }
+        report::sort(&mut fresh);
+        fresh.iter().for_each(log);
         let mut mended = 0;
         for finding in gone {
             let text = finding.to_string();

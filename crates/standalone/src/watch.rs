@@ -90,6 +90,8 @@ impl Follower {
                 _ => (safety, Hint::Everywhere),
             };
             hint = match self.wait(longest, otherwise) {
+                // Also when something else was told first: that mustn't put it off.
+                Next::Scan(_) if fresh || complete.elapsed() >= self.notifications.interval() => Hint::Everywhere,
                 Next::Scan(hint) => hint,
                 Next::Stop => return,
             };

@@ -91,7 +91,7 @@ fn count(root: &Path, only: Option<&str>) -> anyhow::Result<bool> {
     if counted.is_empty() {
         bail!("no count has {:?} in its name", only.unwrap_or_default());
     }
-    Ok(counted.iter().all(|counted| counted.gate.met(counted.figure)))
+    Ok(counted.iter().all(|counted| counted.gate.met(counted.figure) && counted.gate.held(counted.figure)))
 }
 
 fn profile(root: &Path, connectors: usize) -> anyhow::Result<bool> {

@@ -37,7 +37,7 @@ impl Folder {
             if file.is_good() {
                 self.broken.remove(path);
             } else {
-                self.broken.insert(path.clone());
+                self.broken.insert(path.to_owned());
                 file.withdraw();
             }
             let says = if file.is_good() { Some(&file.latest) } else { file.good.as_ref() };
@@ -69,12 +69,13 @@ impl Folder {
         }
         self.files.values_mut().filter(|file| !file.is_good()).for_each(File::withdraw);
         // Each round takes what one file says out of force, so there are no more rounds than files.
-        while let Some(finding) = self.clash() {
+        let order: Vec<PathBuf> = self.files.in_order().into_iter().map(|(path, _)| path.to_owned()).collect();
+        while let Some(finding) = self.clash(&order) {
             self.break_file(finding, touched);
         }
         self.files.values_mut().for_each(File::settle);
-        self.broken = self.files.iter().filter(|(_, file)| !file.is_good()).map(|(path, _)| path.clone()).collect();
-        let good = self.files.values().filter_map(|file| file.good.as_ref());
+        self.broken = self.files.iter().filter(|(_, file)| !file.is_good()).map(|(path, _)| path.to_owned()).collect();
+        let good = self.files.iter().filter_map(|(_, file)| file.good.as_ref());
         self.defined = good.flat_map(|manifest| &manifest.objects).map(|object| (object.id.clone(), object.clone())).collect();
     }
     /// Makes a file fall back on what it said before.
@@ -101,7 +102,7 @@ impl Folder {
             return Vec::new();
         }
         let mut manifests: HashMap<&Path, &Path> = HashMap::new();
-        for path in self.files.keys() {
+        for (path, _) in self.files.in_order() {
             manifests.entry(path.parent().unwrap_or(Path::new(""))).or_insert(path);
         }
         let manifests: HashMap<PathBuf, &Path> = manifests.into_iter().filter_map(|(folder, path)| Some((folder.canonicalize().ok()?, path))).collect();
@@ -119,10 +120,11 @@ impl Folder {
         shared.map(finding).collect()
     }
 
-    /// An object that two files define, as an error of the one that must yield: the one that didn't have it before, else the later.
-    fn clash(&self) -> Option<Finding> {
+    /// An object that two files define, as an error of the one that must yield: the one that didn't have it before, else the
+    /// later in `order`.
+    fn clash(&self, order: &[PathBuf]) -> Option<Finding> {
         let mut claims: HashMap<&ObjectId, Claim<'_>> = HashMap::new();
-        for (path, file) in &self.files {
+        for (path, file) in order.iter().filter_map(|path| Some((path, self.files.get(path)?))) {
             let said_before = file.good.as_deref();
             let Some(manifest) = (if file.is_good() { Some(&*file.latest) } else { said_before }) else { continue };
             for object in &manifest.objects {

@@ -1,6 +1,7 @@
 //! Where to look for changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use connectors_crd::Severity;
@@ -34,8 +35,8 @@ impl Hint {
 }
 
 impl Folder {
-    /// The files that may have changed. Those that are gone are forgotten.
-    pub(super) fn look(&mut self, hint: &Hint, touched: &mut Touched, scan: &mut Scan) -> BTreeSet<PathBuf> {
+    /// The paths of files that may have changed, as bytes, which are quicker to compare. Those that are gone are forgotten.
+    pub(super) fn look(&mut self, hint: &Hint, touched: &mut Touched, scan: &mut Scan) -> HashSet<OsString> {
         let files = match hint {
             Hint::Everywhere => None,
             Hint::At(paths) => self.files_at(paths),
@@ -44,11 +45,11 @@ impl Folder {
     }
 
     /// The files that changes at these paths are about; `None` if they are about directories, or may be, so that all must be looked through.
-    fn files_at(&self, paths: &BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
+    fn files_at(&self, paths: &BTreeSet<PathBuf>) -> Option<HashSet<OsString>> {
         if !paths.is_empty() && !self.unreadable.is_empty() {
             return None;
         }
-        let mut files = BTreeSet::new();
+        let mut files = HashSet::new();
         for path in paths {
             if self.directories.contains_key(path) || self.ties.files(path).is_some() {
                 return None;
@@ -58,7 +59,7 @@ impl Folder {
             if here.is_none() && tied.is_none() {
                 return None;
             }
-            files.extend(tied.into_iter().flatten().cloned());
+            files.extend(tied.into_iter().flatten().map(OsString::from));
             let Some(dir) = here.filter(|_| !is_hidden(path)) else { continue };
             let file = dir.join(name);
             let is_link = self.outside.iter().any(|finding| finding.file == file);
@@ -67,25 +68,25 @@ impl Folder {
                 return None;
             }
             if is_manifest(name) {
-                files.insert(file);
+                files.insert(file.into());
             }
         }
         Some(files)
     }
 
-    fn look_everywhere(&mut self, touched: &mut Touched, scan: &mut Scan) -> BTreeSet<PathBuf> {
-        let mut files = BTreeSet::new();
-        self.seen.begin();
-        let seen = &mut self.seen;
+    fn look_everywhere(&mut self, touched: &mut Touched, scan: &mut Scan) -> HashSet<OsString> {
+        let mut files = HashSet::new();
+        self.files.begin();
+        let known = &mut self.files;
         let Walk { directories, unreadable, outside, cut_short } = walk::walk(&self.dir, self.options.state.as_deref(), |path, fingerprint| {
-            if seen.pass(path, fingerprint) {
-                files.insert(path.to_owned());
+            if known.pass(path, fingerprint) {
+                files.insert(path.into());
             }
         });
-        for path in self.seen.missed() {
+        for path in self.files.missed() {
             // What can't be looked at isn't known to be gone.
             if cut_short {
-                files.insert(path);
+                files.insert(path.into());
             } else if !unreadable.iter().any(|(dir, _)| path.starts_with(dir)) {
                 self.forget(&path, touched);
             }
@@ -95,7 +96,7 @@ impl Folder {
             // A link on the way may lead elsewhere now.
             self.ties.set(&path, &file.elsewhere());
             if !file.has_current_values() {
-                files.insert(path);
+                files.insert(path.into());
             }
         }
         let directories = directories.into_iter().map(|(path, resolved)| (resolved, path)).collect();

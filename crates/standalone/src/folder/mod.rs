@@ -5,26 +5,26 @@
 //! those that a broken file no longer has in it, as far as that can be told, are gone.
 
 mod decide;
+mod files;
 mod fingerprint;
 mod look;
 mod read;
-mod seen;
 mod ties;
 mod touched;
 mod values;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use connectors_crd::{Problem, Severity};
+use files::Files;
 use fingerprint::Fingerprint;
 pub(crate) use look::Hint;
 use read::{MAX_MANIFEST, Read};
-use seen::Seen;
 use ties::Ties;
 use touched::Touched;
 use values::{Values, ValuesFound};
@@ -42,8 +42,7 @@ const UNSETTLED: Duration = Duration::from_millis(100);
 pub(crate) struct Folder {
     dir: PathBuf,
     options: Options,
-    files: BTreeMap<PathBuf, File>,
-    seen: Seen,
+    files: Files,
     ties: Ties,
     /// Every directory that was read, as it was come to, by what it resolves to.
     directories: HashMap<PathBuf, PathBuf>,
@@ -66,6 +65,8 @@ pub(crate) struct Folder {
 
 #[derive(Debug)]
 struct File {
+    /// What it was when it was read; `None` if it must be read again in any case.
+    seen: Option<Fingerprint>,
     /// Digest of its content and its Secrets' values.
     digest: u64,
     /// Directories besides its own in which a change is a change of this file.
@@ -111,8 +112,7 @@ impl Folder {
         Self {
             dir: dir.to_owned(),
             options: options.clone(),
-            files: BTreeMap::new(),
-            seen: Seen::default(),
+            files: Files::default(),
             ties: Ties::default(),
             directories: HashMap::new(),
             unreadable: Vec::new(),
@@ -131,8 +131,8 @@ impl Folder {
         let mut touched = Touched::default();
         let mut scan = Scan::default();
         let mut files = self.look(hint, &mut touched, &mut scan);
-        files.append(&mut self.waiting);
-        for path in files {
+        files.extend(std::mem::take(&mut self.waiting).into_iter().map(PathBuf::into_os_string));
+        for path in files.into_iter().map(PathBuf::from) {
             if self.refresh(&path, &mut touched) == Settled::No {
                 self.waiting.insert(path);
                 scan.again = Some(UNSETTLED);
@@ -170,13 +170,13 @@ impl Folder {
     /// Every object as it is written, in force or not; of several with one name the first.
     pub(crate) fn written(&self) -> Vec<Placed> {
         let mut taken = HashSet::new();
-        let all = self.files.values().flat_map(|file| &file.latest.objects);
+        let all = self.files.in_order().into_iter().flat_map(|(_, file)| &file.latest.objects);
         all.filter(|object| taken.insert(&*object.id)).map(|object| Placed { object: object.clone(), unusable: object.error.clone() }).collect()
     }
 
-    /// What is wrong with the files, each by itself and by what the others define.
+    /// What is wrong with the files, each by itself and by what the others define, in no particular order.
     pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.unreadable.iter().chain(&self.outside).chain(self.files.values().flat_map(File::findings))
+        self.unreadable.iter().chain(&self.outside).chain(self.files.iter().flat_map(|(_, file)| file.findings()))
     }
 
     /// How many files there are.
@@ -217,14 +217,13 @@ impl Folder {
     fn forget(&mut self, path: &Path, touched: &mut Touched) {
         touched.touch(path, self.files.get(path));
         self.files.remove(path);
-        self.seen.remove(path);
         self.ties.remove(path);
         self.with_folders.remove(path);
     }
 
     fn refresh(&mut self, path: &Path, touched: &mut Touched) -> Settled {
         let known = self.files.get(path);
-        if self.seen.is_current(path) && known.is_some_and(File::has_current_values) {
+        if known.is_some_and(|file| file.is_current(path)) {
             return Settled::Yes;
         }
         let started = SystemTime::now();
@@ -271,23 +270,22 @@ impl Folder {
         };
         let (digest, links) = (digest.finish(), walk::links(path));
         touched.touch(path, known);
-        let mut file = File { digest, links, values, warning, latest: Arc::default(), clashes: Vec::new(), good: None };
         let before = self.files.remove(path).map(|before| {
-            file.good = before.good;
-            file.clashes = before.clashes;
-            (before.latest, before.digest == file.digest && before.values.folders == file.values.folders)
+            let same = before.digest == digest && before.values.folders == values.folders;
+            (before.latest, same, before.good, before.clashes)
         });
-        file.latest = match (manifest, before) {
-            (Some(_), Some((latest, true))) | (None, Some((latest, _))) => latest,
-            (manifest, _) => Arc::new(manifest.unwrap_or_default()),
+        let (latest, good, clashes) = match (manifest, before) {
+            (Some(manifest), Some((_, false, good, clashes))) => (Arc::new(manifest), good, clashes),
+            (_, Some((latest, _, good, clashes))) => (latest, good, clashes),
+            (manifest, None) => (Arc::new(manifest.unwrap_or_default()), None, Vec::new()),
         };
+        let file = File { seen, digest, links, values, warning, latest, clashes, good };
         self.ties.set(path, &file.elsewhere());
         match file.values.folders.is_empty() {
             true => self.with_folders.remove(path),
             false => self.with_folders.insert(path.to_owned()),
         };
-        self.seen.put(path, seen);
-        self.files.insert(path.to_owned(), file);
+        self.files.insert(path, file);
         Settled::Yes
     }
 }
@@ -301,6 +299,11 @@ enum Settled {
 impl File {
     fn is_good(&self) -> bool {
         !self.latest.is_broken() && self.clashes.is_empty()
+    }
+
+    /// Whether neither it nor what its Secrets take their values from has changed.
+    fn is_current(&self, path: &Path) -> bool {
+        self.seen.is_some() && self.seen == Fingerprint::of(path) && self.has_current_values()
     }
 
     /// Whether what its Secrets take their values from has not changed.

@@ -11,7 +11,7 @@ use super::*;
 use crate::world::{Updated, World};
 
 /// Each with another sequence of changes.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 10;
 const STEPS: usize = 40;
 
 #[test]

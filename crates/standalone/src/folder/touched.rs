@@ -1,6 +1,7 @@
 //! Files that a scan may change, as they were before it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::report::Finding;
 /// What there was before.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
-    files: BTreeMap<PathBuf, Before>,
+    files: HashMap<Box<OsStr>, Before>,
     /// Whether there are other directories now.
     pub(super) directories: bool,
 }
@@ -36,13 +37,14 @@ struct Counted {
 impl Touched {
     /// Notes what a file is, unless that is noted already. Comes before any change of it; `file` is `None` if there is none.
     pub(super) fn touch(&mut self, path: &Path, file: Option<&File>) {
-        if !self.files.contains_key(path) {
-            self.files.insert(path.to_owned(), file.map(Before::of).unwrap_or_default());
+        if !self.files.contains_key(path.as_os_str()) {
+            self.files.insert(path.as_os_str().into(), file.map(Before::of).unwrap_or_default());
         }
     }
 
-    pub(super) fn files(&self) -> impl Iterator<Item = (&PathBuf, &Before)> {
-        self.files.iter()
+    /// In no particular order.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&Path, &Before)> {
+        self.files.iter().map(|(path, before)| (Path::new(path), before))
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) struct Gate {
     /// What it must be. `cargo xtask bench counts` fails above this and [`HEADROOM`].
     pub(crate) must: f64,
     pub(crate) excellent: f64,
-    /// What it is allowed to be for the time being, where that is more than it must be: `cargo xtask test` fails above this and [`HEADROOM`],
-    /// so nothing gets worse. Lower it with every improvement; `None` once it is what it must be.
+    /// What it is now, so that it gets no worse: more than it must be for the time being, or so much less that there is something to lose. `cargo xtask bench
+    /// counts`, and for exact ones `cargo xtask test`, fail above this and [`HEADROOM`]. Lower it with every improvement; `None` if it is nearly what it must be.
     pub(crate) meanwhile: Option<f64>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) const GATES: [Gate; 7] = [
     Gate { count: Count::SystemCalls1, name: "system calls a request, 1 connection", unit: "", must: 6.0, excellent: 6.0, meanwhile: None },
     Gate { count: Count::IdleMemory, name: "memory an idle connection, of 10,000", unit: "B", must: 1_500.0, excellent: 800.0, meanwhile: None },
     Gate { count: Count::Start, name: "start with 10,000 Connectors", unit: "ms CPU", must: 3_000.0, excellent: 1_000.0, meanwhile: None },
-    Gate { count: Count::SecretChanged, name: "one Secret of 10,000 changed, in force", unit: "ms CPU", must: 50.0, excellent: 5.0, meanwhile: Some(200.0) },
+    Gate { count: Count::SecretChanged, name: "one Secret of 10,000 changed, in force", unit: "ms CPU", must: 50.0, excellent: 5.0, meanwhile: Some(1.22) },
 ];
 
 impl Gate {
@@ -72,13 +72,14 @@ mod tests {
         let gate = |meanwhile| Gate { count: Count::Start, name: "x", unit: "", must: 100.0, excellent: 50.0, meanwhile };
         assert!(gate(None).met(109.9) && gate(None).held(109.9));
         assert!(!gate(None).met(110.1) && !gate(None).held(110.1));
+        assert!(gate(Some(10.0)).met(109.9) && gate(Some(10.0)).held(10.9) && !gate(Some(10.0)).held(11.1));
         assert!(!gate(Some(200.0)).met(219.9) && gate(Some(200.0)).held(219.9) && !gate(Some(200.0)).held(220.1));
     }
 
     #[test]
-    fn what_is_allowed_meanwhile_is_more_than_what_must_be() {
+    fn what_is_excellent_is_no_more_than_what_must_be() {
         for gate in &GATES {
-            assert!(gate.excellent <= gate.must && gate.meanwhile.is_none_or(|meanwhile| meanwhile > gate.must), "{}", gate.name);
+            assert!(gate.excellent <= gate.must, "{}", gate.name);
         }
     }
 }

@@ -114,10 +114,11 @@ fn table(counted: &[Counted]) -> String {
     let mut table = Table::new(["count", "is", "must", &headroom, "excellent", "meanwhile", ""]);
     for Counted { gate, figure } in counted {
         let verdict = match *figure {
+            figure if !gate.held(figure) && gate.met(figure) => "met, but WORSE than it was",
+            figure if !gate.held(figure) => "MISSED, and worse than it was",
             figure if figure <= gate.excellent => "excellent",
             figure if gate.met(figure) => "met",
-            figure if gate.held(figure) => "MISSED",
-            _ => "MISSED, and worse than it was",
+            _ => "MISSED",
         };
         let meanwhile = gate.meanwhile.map_or_else(String::new, number);
         let with_unit = |text: &str| format!("{text} {}", gate.unit).trim().to_owned();
