@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use connectors_http1::RequestHead;
-use connectors_net::Stream;
+use connectors_net::{Busy, Stream};
 
 use crate::client::{Client, Peer};
 use crate::forward::After;
@@ -32,7 +32,7 @@ enum End {
 }
 
 /// Serves a connection as it was accepted. When the proxy stops, it ends by itself, whatever its state; a request that has begun is served first.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, address: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, _busy: Busy, stream: Stream, address: SocketAddr) {
     // An address is a valid value of a field.
     let Ok(peer) = Peer::new(address) else { return };
     let wire = Wire::new(stream);

@@ -106,13 +106,8 @@ async fn worker(listener: std::net::TcpListener, shared: Arc<Shared>, limit: Con
 
 /// Serves a connection as a task of its own.
 fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
-    // Before the task runs, so that none is forgotten.
-    let busy = worker.drain.busy();
-    let serving = connection::serve(worker.clone(), Stream::plain(stream), peer);
-    tokio::task::spawn_local(async move {
-        serving.await;
-        drop(busy);
-    });
+    // Busy before the task runs, so that none is forgotten.
+    tokio::task::spawn_local(connection::serve(worker.clone(), worker.drain.busy(), Stream::plain(stream), peer));
 }
 
 /// Lets go of what wasn't used for a while, beside the pool, which does so itself.
