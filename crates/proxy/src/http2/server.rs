@@ -70,14 +70,25 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: connectors_net::Stream, re
     let handshake = builder.handshake::<_, Bytes>(kept.clone());
     let Ok(Ok(connection)) = tokio::time::timeout(settings.head_timeout, handshake).await else { return };
     let shared = Rc::new(Shared { worker: worker.clone(), peer, tunnel, active: Cell::new(0) });
-    requests(&shared, connection).await;
-    // Callers say something to the last: that they have read what was sent, at least.
-    if let Some(stream) = kept.into_stream() {
+    let ended = requests(&shared, connection).await;
+    // Callers say something to the last: that they have read what was sent, at least. One that has broken the rules is owed no more of our time.
+    if ended == Ended::InOrder
+        && let Some(stream) = kept.into_stream()
+    {
         connection::linger(&Wire::new(stream)).await;
     }
 }
 
-async fn requests(shared: &Rc<Shared>, mut connection: Connection<Kept, Bytes>) {
+/// How a connection came to its end.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// All that was to be said has been handed to the kernel.
+    InOrder,
+    /// By an error of the caller's or of the network, or because the caller didn't leave when it was told to.
+    BrokenOff,
+}
+
+async fn requests(shared: &Rc<Shared>, mut connection: Connection<Kept, Bytes>) -> Ended {
     /// Looks within the idle time, and how often one that is stopping is looked at.
     const LOOKS: u32 = 4;
     const STOPPING_LOOKS: Duration = Duration::from_millis(500);
@@ -106,18 +117,18 @@ async fn requests(shared: &Rc<Shared>, mut connection: Connection<Kept, Bytes>) 
                 }
                 Some(Err(error)) => {
                     tracing::debug!(client = %shared.peer.address, %error, "an HTTP/2 connection broke off");
-                    return;
+                    return Ended::BrokenOff;
                 }
-                None => return,
+                None => return Ended::InOrder,
             },
             _ = look.tick() => {
                 idle_looks = if shared.active.get() == 0 { idle_looks + 1 } else { 0 };
                 // The first comes at once. One that doesn't leave when it is told to is left.
                 match idle_looks {
                     0..=LOOKS => {}
-                    _ if draining => return,
+                    _ if draining => return Ended::BrokenOff,
                     told if told == LOOKS + 1 => connection.graceful_shutdown(),
-                    _ => return,
+                    _ => return Ended::BrokenOff,
                 }
             }
         }

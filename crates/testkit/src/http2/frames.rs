@@ -4,6 +4,8 @@ use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use crate::DEADLINE;
 
 /// What a connection begins with (RFC 9113 §3.4).
@@ -112,6 +114,8 @@ impl RawHttp2 {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
+        // So that what is written was taken by the other side, and not by our own kernel, which would hold 4 MB.
+        SockRef::from(&stream).set_send_buffer_size(64 * 1024).unwrap();
         Self { stream }
     }
 
