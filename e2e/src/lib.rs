@@ -1,6 +1,6 @@
 //! Real tools and real clients, through the real binary.
 //!
-//! A test here starts a tool ([`GitServer`], [`Gitea`], [`Kubernetes`], [`Echo`]) and the proxy ([`Connectors`]) on free ports of the loopback interface,
+//! A test here starts a tool ([`GitServer`], [`Gitea`], [`Kubernetes`], [`Echo`], [`LoadTool`]) and the proxy ([`Connectors`]) on free ports of the loopback interface,
 //! runs a real client in an empty home ([`Client`]), and asks the tool which credential it saw. Whatever a test started ends with it.
 //! `cargo xtask tools` installs the programs; `cargo xtask test` runs all.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails the test it serves")]

@@ -8,6 +8,7 @@ mod address;
 mod authorize;
 mod caller;
 mod connector;
+mod fingerprint;
 mod flags;
 mod in_flight;
 mod name;

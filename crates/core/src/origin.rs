@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use memchr::memchr;
+
+use crate::fingerprint::fingerprint;
 
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -237,8 +239,7 @@ impl Origin {
     pub fn new(scheme: Scheme, host: Host, port: Option<u16>) -> Self {
         let port = port.unwrap_or(scheme.default_port());
         let authority = if port == scheme.default_port() { host.to_string() } else { format!("{host}:{port}") };
-        static RANDOM: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        let fingerprint = RANDOM.hash_one((scheme, &authority));
+        let fingerprint = fingerprint(&(scheme, &authority));
         Self(Arc::new(Parts { scheme, host, port, authority: authority.into(), fingerprint }))
     }
 

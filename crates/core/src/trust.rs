@@ -3,6 +3,8 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::fingerprint::fingerprint;
+
 /// Extra CA certificates for a Connector's upstream TLS. Equal contents are equal, so two Connectors with the same CAs
 /// may share connections, and no others may.
 #[derive(Debug, Clone, Default)]
@@ -19,11 +21,7 @@ impl TrustRoots {
         // Only speeds up hashing; equality compares the certificates themselves.
         let fingerprint = match certificates.is_empty() {
             true => 0,
-            false => {
-                let mut hasher = siphasher::sip::SipHasher13::new();
-                certificates.hash(&mut hasher);
-                hasher.finish()
-            }
+            false => fingerprint(&certificates),
         };
         Self { certificates: certificates.into(), fingerprint }
     }

@@ -2,7 +2,7 @@
 
 use connectors_http1::{Field, HeadWriter, Line, PreparedField, RequestHead, ResponseFraming, ResponseHead, Version, WriteError, chunk_head};
 
-use crate::inject::CONNECTION_UPGRADE;
+use crate::inject::{CONNECTION_UPGRADE, UPGRADE};
 use crate::mapping::{Mapped, Mapping};
 
 static CONNECTION_CLOSE: PreparedField = PreparedField::constant("Connection: close\r\n");
@@ -97,7 +97,7 @@ pub(crate) fn write(incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     if let Some(switch) = incoming.switch {
         writer.prepared(incoming.via);
         if let Switch::Connection(protocol) = switch {
-            writer.prepared(&CONNECTION_UPGRADE).field("Upgrade", protocol)?;
+            writer.prepared(&CONNECTION_UPGRADE).named(UPGRADE, protocol)?;
         }
         writer.end();
         return Ok(());

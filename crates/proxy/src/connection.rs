@@ -171,7 +171,8 @@ pub(crate) async fn refuse_and_close(worker: &Worker, wire: &Wire, peer: &Peer, 
 }
 
 /// Ends a connection so that the answer arrives: what the caller is still sending is read for a while, because closing with unread input would
-/// reset the connection and could take the answer with it (RFC 9112 §9.6). Stopping should wait for it: the end of the process would do the same.
+/// reset the connection and could take the answer with it (RFC 9112 §9.6). Stopping waits for it, as for all that a connection does: the end of the process would do
+/// the same.
 pub(crate) async fn linger(wire: &Wire) {
     const LONGEST: Duration = Duration::from_secs(2);
     const MOST_BYTES: usize = 256 * 1024;

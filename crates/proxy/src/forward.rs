@@ -114,7 +114,7 @@ impl Exchange<'_> {
             let progress = Progress::new(record.moved());
             let outcome = match &upstream {
                 Upstream::Wire(lease) => pin!(self.over_wire(lease, &mut request, &progress, record)).await,
-                Upstream::Stream(place) => pin!(self.over_stream(place, &request, &progress, record)).await,
+                Upstream::Stream(place) => pin!(self.over_stream(place, &request, &progress, record)).await.map(|after| (after, false)),
             };
             let failure = match outcome {
                 Ok((after, reusable)) => {
@@ -229,7 +229,7 @@ impl Exchange<'_> {
         Ok((after, reusable && progress.uploaded.get() && self.outgoing.upgrade.is_none() && wire.with_input(<[u8]>::is_empty)))
     }
 
-    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress<'_>, record: &Record<'_>) -> Result<(After, bool), Failure> {
+    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress<'_>, record: &Record<'_>) -> Result<After, Failure> {
         let framing = self.outgoing.head.framing();
         let ends = matches!(framing, Framing::None | Framing::Length(0));
         let request = http2_head::request(request, self.outgoing.origin).map_err(Reject::from)?;
@@ -259,7 +259,7 @@ impl Exchange<'_> {
             // The connection may be what is silent, and the next request would wait as long.
             place.give_up();
         }
-        outcome
+        outcome.map(|(after, _)| after)
     }
 
     /// Runs both directions until the answer is through. Also says whether the tool's connection can be used again.

@@ -12,9 +12,10 @@ use percent_encoding::percent_decode_str;
 use crate::identify;
 
 const HOST: FieldName = FieldName::new("Host");
-const UPGRADE: FieldName = FieldName::new("Upgrade");
+pub(crate) const UPGRADE: FieldName = FieldName::new("Upgrade");
 const X_FORWARDED_HOST: FieldName = FieldName::new("X-Forwarded-Host");
-const X_FORWARDED_PROTO: FieldName = FieldName::new("X-Forwarded-Proto");
+static FROM_HTTP: PreparedField = PreparedField::constant("X-Forwarded-Proto: http\r\n");
+static FROM_HTTPS: PreparedField = PreparedField::constant("X-Forwarded-Proto: https\r\n");
 pub(crate) static CONNECTION_UPGRADE: PreparedField = PreparedField::constant("Connection: Upgrade\r\n");
 static CONNECTION_TE: PreparedField = PreparedField::constant("Connection: TE\r\n");
 static EXPECT_CONTINUE: PreparedField = PreparedField::constant("Expect: 100-continue\r\n");
@@ -40,8 +41,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) client: &'a PreparedField,
     /// The proxy's host as the caller wrote it in reverse mode; else `None`, which means the URL's own, whatever Host said.
     pub(crate) client_host: Option<&'a str>,
-    /// The scheme that the caller sees.
-    pub(crate) client_scheme: &'static str,
+    /// Whether the caller sees https, and not http.
+    pub(crate) client_tls: bool,
     /// The protocol that the caller wants to switch to, if it may.
     pub(crate) upgrade: Option<&'a [u8]>,
     /// The `Via` of the hop from the caller.
@@ -112,7 +113,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
         writer.prepared(&TE_TRAILERS).prepared(&CONNECTION_TE);
     }
     writer.prepared(outgoing.client);
-    writer.named(X_FORWARDED_PROTO, outgoing.client_scheme.as_bytes())?;
+    writer.prepared(if outgoing.client_tls { &FROM_HTTPS } else { &FROM_HTTP });
     let client_host = outgoing.client_host.unwrap_or(authority);
     if !client_host.is_empty() {
         writer.named(X_FORWARDED_HOST, client_host.as_bytes())?;
@@ -263,7 +264,7 @@ mod tests {
             token,
             client: &PreparedField::new("X-Forwarded-For", b"192.0.2.7").unwrap(),
             client_host: Some("c"),
-            client_scheme: "http",
+            client_tls: false,
             upgrade: upgrade(&head),
             via: &VIA_HTTP1,
         };

@@ -65,7 +65,7 @@ impl Running {
         self.address
     }
 
-    /// Stops accepting, lets requests in flight finish for at most the drain time, and waits for the threads and for the access records to be written.
+    /// Stops accepting, lets requests in flight finish and idle connections have a last request, all for at most the drain time, and waits for the threads and for the access records to be written.
     pub fn stop(self) {
         self.shared.drain.begin();
         for thread in self.threads {

@@ -220,7 +220,7 @@ impl<'h> Call<'_, 'h> {
             token,
             client: &self.peer.forwarded_for,
             client_host: None,
-            client_scheme: self.scheme(),
+            client_tls: self.tls,
             upgrade: inject::upgrade(self.head),
             via: self.client.via(),
         }

@@ -36,7 +36,7 @@ const LONG: Duration = Duration::from_secs(6);
 /// Of so many exchanges, one may be as it is only excused to be.
 const EXCUSED: usize = 50;
 
-/// Idle connections to tools that the proxy may keep, at most: of each core, to each of the two tools.
+/// Idle connections to tools that the proxy keeps whether or not they are needed: of each core, to each of the two tools.
 const KEPT: usize = 2 * 64;
 
 /// Runs of this length or longer wait until the proxy has closed those too.

@@ -15,9 +15,9 @@ const A_PIECE: usize = 32;
 const MOST: usize = 4 * A_PIECE;
 
 /// An immutable hash table. Another version of it copies only the pieces that differ.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Index {
-    /// As many as a power of two says, or none at all.
+    /// As many as a power of two says, so at least one.
     pieces: Box<[Piece]>,
     count: usize,
     /// Random for each index and its versions. Fast rather than safe from floods: who may make Connectors may make as many as they like, and callers only look.
@@ -31,6 +31,12 @@ type Piece = Arc<[Slot]>;
 struct Slot {
     hash: u64,
     connector: Arc<Connector>,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::new([])
+    }
 }
 
 impl Index {
@@ -54,7 +60,7 @@ impl Index {
 
     pub(super) fn get(&self, name: &ConnectorRef) -> Option<&Arc<Connector>> {
         let hash = self.hasher.hash_one(name);
-        let piece = self.pieces.get(self.place(hash))?;
+        let piece = &self.pieces[self.place(hash)];
         let slots = piece.get(piece.partition_point(|slot| slot.hash < hash)..)?;
         slots.iter().take_while(|slot| slot.hash == hash).map(|slot| &slot.connector).find(|connector| connector.name == *name)
     }
@@ -89,12 +95,12 @@ impl Index {
     /// The piece that a hash is in, to be changed.
     fn copied<'c>(&self, hash: u64, changing: &'c mut BTreeMap<usize, Vec<Slot>>) -> &'c mut Vec<Slot> {
         let place = self.place(hash);
-        changing.entry(place).or_insert_with(|| self.pieces.get(place).map_or_else(Vec::new, |piece| piece.to_vec()))
+        changing.entry(place).or_insert_with(|| self.pieces[place].to_vec())
     }
 
     /// Which piece a hash is in.
     fn place(&self, hash: u64) -> usize {
-        hash as usize & self.pieces.len().saturating_sub(1)
+        hash as usize & (self.pieces.len() - 1)
     }
 }
 
@@ -177,6 +183,14 @@ mod tests {
     }
 
     /// Names with the same hash are told apart: here all of them have it.
+    #[test]
+    fn an_empty_one_can_be_changed() {
+        let name = connector(1, "one").name.clone();
+        assert!(Index::default().get(&name).is_none());
+        assert!(Index::default().changed(std::slice::from_ref(&name), []).get(&name).is_none());
+        assert!(Index::default().changed(&[], [connector(1, "one")]).get(&name).is_some());
+    }
+
     #[test]
     fn equal_hashes_are_no_equal_names() {
         let slots = &mut Vec::new();

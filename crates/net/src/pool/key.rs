@@ -77,7 +77,7 @@ impl<V: fmt::Debug> fmt::Debug for ByKey<V> {
 
 /// A key that is kept. What it holds is shared with other cores, so it is cloned when a connection is opened but not when one is taken again: maps are
 /// asked with a [`PoolKey`], as `&dyn AsKey`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct OwnedKey {
     origin: Origin,
     trust: TrustRoots,

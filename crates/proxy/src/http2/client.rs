@@ -135,7 +135,7 @@ impl Known {
     /// Those of `reserve`.
     pub(crate) async fn turn<R>(&self, reserve: impl Future<Output = Result<R, DialError>>) -> Result<Turn<'_, R>, DialError> {
         let (sender, left) = oneshot::channel();
-        self.waiting.borrow_mut().push_back(sender);
+        self.wait(sender);
         let own = async {
             let dialing = self.dialing().await;
             // Whoever had the turn before may have learnt that the tool prefers HTTP/1.1.
@@ -201,6 +201,15 @@ impl Known {
         });
         self.connections.borrow_mut().push(connection.clone());
         Ok(Place::on(self.clone(), connection, false))
+    }
+
+    /// Puts somebody at the end of those who wait.
+    fn wait(&self, sender: oneshot::Sender<Place>) {
+        let mut waiting = self.waiting.borrow_mut();
+        // While no place comes free, because the tool is down or all of its streams stay open, nobody else takes out those who have given up. All wait equally
+        // long, so they are in front.
+        while waiting.pop_front_if(|first| first.is_closed()).is_some() {}
+        waiting.push_back(sender);
     }
 
     /// Who waits longest for a place.
@@ -284,5 +293,23 @@ impl Drop for Place {
         } else {
             connection.closes();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+
+    #[test]
+    fn p28_who_has_given_up_is_not_kept_while_the_tool_is_down() {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            let known = Known::default();
+            for _ in 0..1000 {
+                assert!(known.turn::<()>(async { Err(DialError::Full(NonZeroUsize::MIN)) }).await.is_err());
+            }
+            assert!(known.waiting.borrow().len() <= 1, "{}", known.waiting.borrow().len());
+        });
     }
 }

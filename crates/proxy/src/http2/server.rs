@@ -1,6 +1,7 @@
 //! One HTTP/2 connection of a caller: each stream is a request, and goes the way of all requests.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -93,13 +94,14 @@ async fn requests(shared: &Rc<Shared>, mut connection: Connection<Kept, Bytes>) 
     const LOOKS: u32 = 4;
     const STOPPING_LOOKS: Duration = Duration::from_millis(500);
     let worker = &shared.worker;
+    let mut stop = pin!(worker.drain.started());
     let mut draining = false;
     let mut idle_looks = 0;
     let mut look = every(worker.settings.idle_timeout / LOOKS);
     loop {
         tokio::select! {
             biased;
-            () = worker.drain.started(), if !draining => {
+            () = &mut stop, if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
                 idle_looks = 0;
