@@ -111,7 +111,7 @@ pub enum Phase {
 impl Dialer {
     /// A dialer that resolves as the system does. `within` bounds each connection: resolving, TCP and TLS together.
     pub fn new(guard: Guard, tls: ClientTls, within: Duration) -> Self {
-        Self::with_resolver(guard, tls, within, SystemResolver::default())
+        Self::with_resolver(guard, tls, within, SystemResolver)
     }
 
     /// A dialer that asks `resolver` for addresses.

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::Reach;
 use crate::recent::Recent;
@@ -26,13 +26,13 @@ const MAX_LOOKUPS: usize = 32;
 
 /// Turns names into addresses.
 pub trait Resolve: Send + Sync {
-    /// The addresses of `name`, the preferred first. `reach` says who chose the name: look-ups for one mustn't hold up those for the other.
-    fn resolve<'a>(&'a self, name: &'a str, reach: Reach) -> Resolving<'a>;
+    /// The addresses of `name`, the preferred first. At most 32 are asked for at the same time for each [`Reach`].
+    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a>;
 }
 
 impl<R: Resolve + ?Sized> Resolve for Box<R> {
-    fn resolve<'a>(&'a self, name: &'a str, reach: Reach) -> Resolving<'a> {
-        (**self).resolve(name, reach)
+    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
+        (**self).resolve(name)
     }
 }
 
@@ -40,12 +40,8 @@ impl<R: Resolve + ?Sized> Resolve for Box<R> {
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 
 /// As the system resolves (getaddrinfo): with its nsswitch.conf, hosts file, search domains and order of addresses (RFC 6724), all as they are at that moment.
-/// At most 32 look-ups run at the same time for each [`Reach`]; others wait.
-#[derive(Debug)]
-pub struct SystemResolver {
-    target: Arc<Semaphore>,
-    elsewhere: Arc<Semaphore>,
-}
+#[derive(Debug, Default)]
+pub struct SystemResolver;
 
 /// What is known of a name.
 #[derive(Debug, Clone)]
@@ -62,33 +58,31 @@ pub(crate) struct Names(Arc<Inner>);
 
 struct Inner {
     resolver: Box<dyn Resolve>,
-    /// Names that Connectors lead to.
-    target: Mutex<Known>,
-    /// Names that callers chose. Apart, so that they can't push the others out.
-    elsewhere: Mutex<Known>,
+    /// Of names that Connectors lead to.
+    target: Lookups,
+    /// Of names that callers chose. Apart, so that they can't push the others out or take all look-ups.
+    elsewhere: Lookups,
 }
 
-type Known = Recent<Arc<str>, Arc<OnceCell<Answer>>>;
+struct Lookups {
+    known: Mutex<Recent<Arc<str>, Arc<Name>>>,
+    /// How many more may run.
+    free: Arc<Semaphore>,
+}
 
-impl Default for SystemResolver {
-    fn default() -> Self {
-        let lookups = || Arc::new(Semaphore::new(MAX_LOOKUPS));
-        Self { target: lookups(), elsewhere: lookups() }
-    }
+/// One that is known, or being looked up.
+#[derive(Default)]
+struct Name {
+    answer: OnceLock<Answer>,
+    /// Held by who looks, from before the look-up has begun until its end.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Resolve for SystemResolver {
-    fn resolve<'a>(&'a self, name: &'a str, reach: Reach) -> Resolving<'a> {
-        let lookups = match reach {
-            Reach::Target => &self.target,
-            Reach::Elsewhere => &self.elsewhere,
-        };
+    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
         Box::pin(async move {
-            let lookup = lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
             let name = name.to_owned();
             let found = tokio::task::spawn_blocking(move || {
-                // Kept until the thread is free, even if nobody waits for it any more.
-                let _lookup = lookup;
                 #[expect(clippy::disallowed_methods, reason = "this is the place that resolves")]
                 (name.as_str(), 0).to_socket_addrs()
             });
@@ -105,54 +99,72 @@ impl Resolve for SystemResolver {
 
 impl Names {
     pub(crate) fn new(resolver: impl Resolve + 'static) -> Self {
-        let known = || Mutex::new(Recent::new(MAX_NAMES));
-        Self(Arc::new(Inner { resolver: Box::new(resolver), target: known(), elsewhere: known() }))
+        let lookups = || Lookups { known: Mutex::new(Recent::new(MAX_NAMES)), free: Arc::new(Semaphore::new(MAX_LOOKUPS)) };
+        Self(Arc::new(Inner { resolver: Box::new(resolver), target: lookups(), elsewhere: lookups() }))
     }
 
-    /// What is known of `name` at `now`, or what there is to know. Dropping the future calls nothing off: the answer will be there for who comes next.
+    /// What is known of `name` at `now`, or what there is to know. Dropping the future calls off what waits to begin, so that nothing waits for nobody; a look-up
+    /// that has begun goes on, and its answer will be there for who comes next.
     pub(crate) async fn look_up(&self, name: &Arc<str>, reach: Reach, now: Instant) -> Answer {
-        let (cell, is_new) = self.0.cell(name, reach, now);
-        if is_new {
-            let (inner, name, cell) = (self.0.clone(), name.clone(), cell.clone());
+        let lookups = match reach {
+            Reach::Target => &self.0.target,
+            Reach::Elsewhere => &self.0.elsewhere,
+        };
+        let known = lookups.name(name, now);
+        loop {
+            if let Some(answer) = known.answer.get() {
+                return answer.clone();
+            }
+            let turn = known.turn.clone().lock_owned().await;
+            if known.answer.get().is_some() {
+                continue;
+            }
+            // Never closed.
+            let free = lookups.free.clone().acquire_owned().await.ok();
+            let (inner, name, known) = (self.0.clone(), name.clone(), known.clone());
             let looking = tokio::spawn(async move {
-                inner.fill(&cell, &name, reach).await;
+                // This is the only one to set it.
+                let _ = known.answer.set(inner.ask(&name).await);
+                drop((turn, free));
             });
             // Fails if the runtime of this core shuts down, or with a panic in the resolver.
-            let _ = looking.await;
+            if let Err(error) = looking.await {
+                return Answer::new(Err(error.into()));
+            }
         }
-        // Waits for whoever is looking, and looks if that one is gone.
-        self.0.fill(&cell, name, reach).await.clone()
+    }
+}
+
+impl Lookups {
+    /// Where the answer is, or will be.
+    fn name(&self, name: &Arc<str>, now: Instant) -> Arc<Name> {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(&**name)
+            && known.answer.get().is_none_or(|answer| now < answer.until)
+        {
+            return known.clone();
+        }
+        let known = Arc::<Name>::default();
+        all.insert(name.clone(), known.clone());
+        known
     }
 }
 
 impl Inner {
-    /// Where the answer is, or will be; and whether somebody has to look.
-    fn cell(&self, name: &Arc<str>, reach: Reach, now: Instant) -> (Arc<OnceCell<Answer>>, bool) {
-        let known = match reach {
-            Reach::Target => &self.target,
-            Reach::Elsewhere => &self.elsewhere,
-        };
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cell) = known.get(&**name)
-            && cell.get().is_none_or(|answer| now < answer.until)
-        {
-            return (cell.clone(), false);
-        }
-        let cell = Arc::<OnceCell<Answer>>::default();
-        known.insert(name.clone(), cell.clone());
-        (cell, true)
+    async fn ask(&self, name: &str) -> Answer {
+        Answer::new(self.resolver.resolve(name).await)
     }
+}
 
-    async fn fill<'c>(&self, cell: &'c OnceCell<Answer>, name: &str, reach: Reach) -> &'c Answer {
-        let look = async || {
-            let (addresses, counts) = match self.resolver.resolve(name, reach).await {
-                Ok(addresses) if addresses.is_empty() => (Err(io::Error::new(io::ErrorKind::NotFound, "the name has no addresses")), FAILURE_COUNTS),
-                Ok(addresses) => (Ok(addresses.into()), ANSWER_COUNTS),
-                Err(error) => (Err(error), FAILURE_COUNTS),
-            };
-            Answer { addresses: addresses.map_err(Arc::new), until: Instant::now() + counts }
+impl Answer {
+    /// Counts from now on.
+    fn new(found: io::Result<Vec<IpAddr>>) -> Self {
+        let (addresses, counts) = match found {
+            Ok(addresses) if addresses.is_empty() => (Err(io::Error::new(io::ErrorKind::NotFound, "the name has no addresses")), FAILURE_COUNTS),
+            Ok(addresses) => (Ok(addresses.into()), ANSWER_COUNTS),
+            Err(error) => (Err(error), FAILURE_COUNTS),
         };
-        cell.get_or_init(look).await
+        Self { addresses: addresses.map_err(Arc::new), until: Instant::now() + counts }
     }
 }
 

@@ -178,6 +178,10 @@ impl Hashes {
         }
     }
 
+    fn remove(&mut self, token: SecretRef<'_>) {
+        self.0[Self::place(token)] = None;
+    }
+
     fn put(&mut self, token: SecretRef<'_>, hash: u128) {
         if token.expose().len() <= Self::MAX_TOKEN {
             self.0[Self::place(token)] = Some((token.to_value(), hash));
@@ -207,10 +211,14 @@ impl Identities {
         let now = Instant::now();
         let remembered = self.hashes.borrow().get(token);
         let key = remembered.unwrap_or_else(|| self.hash(token));
-        if let Some(known) = self.recall(key, now) {
-            if remembered.is_none() && known.is_ok() {
-                self.hashes.borrow_mut().put(token, key);
-            }
+        let known = self.recall(key, now);
+        match (remembered, &known) {
+            (None, Some(Ok(_))) => self.hashes.borrow_mut().put(token, key),
+            // It isn't good any more, or has to be asked about.
+            (Some(_), None | Some(Err(_))) => self.hashes.borrow_mut().remove(token),
+            _ => {}
+        }
+        if let Some(known) = known {
             return known;
         }
         let (known, answer) = match self.authenticator.authenticate(&token.to_value()).get().await {
@@ -327,5 +335,7 @@ mod tests {
         hashes.put(SecretRef::new(&long), 9);
         assert_eq!(hashes.get(SecretRef::new(&long)), None);
         assert_eq!(hashes.get(SecretRef::new(b"short")), None);
+        hashes.remove(SecretRef::new(other));
+        assert_eq!(hashes.get(SecretRef::new(other)), None);
     }
 }

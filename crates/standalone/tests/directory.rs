@@ -513,6 +513,15 @@ fn notifications_say_enough() {
         &|| fs::remove_dir_all(path("sub")).unwrap(),
         &|| put(&path("sub/two.yaml"), &connector("two", "https://two.example")),
     ];
+    for (number, change) in changes.iter().enumerate() {
+        change();
+        assert_is_told(&fixture, &format!("change {number}"));
+    }
+}
+
+/// Waits until a directory that is followed is as if it was opened now, for less than the time after which it is looked through in any case.
+#[track_caller]
+fn assert_is_told(fixture: &Fixture, what: &str) {
     // The snapshot's `Debug` has no secrets in it.
     let shown = |directory: &Directory| {
         let mut shown: Vec<String> =
@@ -521,11 +530,48 @@ fn notifications_say_enough() {
         shown.sort();
         shown
     };
-    for (number, change) in changes.iter().enumerate() {
-        change();
-        let expect = shown(&Directory::open(fixture.dir.path(), Options::default()).unwrap());
-        let reached = fixture.directory.wait_until(Instant::now() + Duration::from_secs(7), |directory| shown(directory) == expect);
-        assert!(reached, "change {number}: {:#?} and not {expect:#?}", shown(&fixture.directory));
+    let expect = shown(&Directory::open(fixture.dir.path(), Options::default()).unwrap());
+    let reached = fixture.directory.wait_until(Instant::now() + Duration::from_secs(7), |directory| shown(directory) == expect);
+    assert!(reached, "{what}: {:#?} and not {expect:#?}", shown(&fixture.directory));
+}
+
+/// Else what a link no longer leads to, rights among it, would be in force until the directory is looked through in any case.
+#[test]
+fn a_link_to_a_folder_that_changes_is_noticed_at_once() {
+    type Step = fn(&Path);
+    let versions: Step = |dir| {
+        put(&dir.join(".w/v1/two.yaml"), &connector("two", "https://one.example"));
+        put(&dir.join(".w/v2/two.yaml"), &connector("two", "https://two.example"));
+    };
+    let swap: Step = |dir| {
+        symlink(".w/v2", dir.join(".new")).unwrap();
+        fs::rename(dir.join(".new"), dir.join(".current")).unwrap();
+    };
+    let cases: [(&str, [(&str, &str); 2], Step); 5] = [
+        ("removed", [("current", ".w/v1"); 2], |dir| fs::remove_file(dir.join("current")).unwrap()),
+        ("removed, with the name of a manifest", [("current.yaml", ".w/v1"); 2], |dir| fs::remove_file(dir.join("current.yaml")).unwrap()),
+        ("leads nowhere", [("current", ".w/v1"); 2], |dir| fs::rename(dir.join(".w"), dir.join(".x")).unwrap()),
+        ("swapped on the way, as git-sync does", [(".current", ".w/v1"), ("conf", ".current")], swap),
+        ("replaced by a file", [("current.yaml", ".w/v1"); 2], |dir| {
+            put(&dir.join(".new"), &connector("two", "https://two.example"));
+            fs::rename(dir.join(".new"), dir.join("current.yaml")).unwrap();
+        }),
+    ];
+    for (what, links, change) in cases {
+        let fixture = Fixture::new();
+        let dir = fixture.dir.path();
+        versions(dir);
+        for (link, target) in links {
+            if !dir.join(link).is_symlink() {
+                symlink(target, dir.join(link)).unwrap();
+            }
+        }
+        fixture.directory.reload();
+        let _watch = fixture.directory.watch().unwrap();
+        let scans = fixture.directory.status().scans;
+        assert!(fixture.directory.wait_until(Instant::now() + Duration::from_secs(7), |directory| directory.status().scans > scans + 1), "it is watched");
+        change(dir);
+        assert_is_told(&fixture, what);
     }
 }
 

@@ -28,7 +28,7 @@ impl Answers {
 }
 
 impl Resolve for Answers {
-    fn resolve<'a>(&'a self, _: &'a str, _: Reach) -> Resolving<'a> {
+    fn resolve<'a>(&'a self, _: &'a str) -> Resolving<'a> {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
         let answer = self.answers[asked.min(self.answers.len() - 1)];
         let addresses = answer.iter().map(|ip| ip.parse().unwrap()).collect();
@@ -40,7 +40,7 @@ impl Resolve for Answers {
 struct Silent;
 
 impl Resolve for Silent {
-    fn resolve<'a>(&'a self, _: &'a str, _: Reach) -> Resolving<'a> {
+    fn resolve<'a>(&'a self, _: &'a str) -> Resolving<'a> {
         Box::pin(std::future::pending())
     }
 }

@@ -33,7 +33,7 @@ impl Counting {
 }
 
 impl Resolve for Counting {
-    fn resolve<'a>(&'a self, _: &'a str, _: Reach) -> Resolving<'a> {
+    fn resolve<'a>(&'a self, _: &'a str) -> Resolving<'a> {
         Box::pin(async {
             let number = self.0.begun.fetch_add(1, Ordering::SeqCst) + 1;
             let go = self.0.go.notified();
@@ -172,7 +172,7 @@ fn what_is_remembered_is_bounded() {
         for number in 0..2 * MAX_NAMES {
             names.look_up(&format!("host-{number}.example").into(), Reach::Elsewhere, Instant::now()).await;
         }
-        let known = names.0.elsewhere.lock().unwrap().len();
+        let known = names.0.elsewhere.known.lock().unwrap().len();
         assert!((MAX_NAMES / 2..=MAX_NAMES).contains(&known), "{known}");
     });
 }
@@ -180,7 +180,7 @@ fn what_is_remembered_is_bounded() {
 #[test]
 fn the_system_resolver_reads_the_hosts_file() {
     run(async {
-        let found = SystemResolver::default().resolve("localhost", Reach::Target).await.unwrap();
+        let found = SystemResolver.resolve("localhost").await.unwrap();
         assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty(), "{found:?}");
         let distinct: std::collections::HashSet<_> = found.iter().collect();
         assert_eq!(distinct.len(), found.len());
@@ -190,14 +190,31 @@ fn the_system_resolver_reads_the_hosts_file() {
 #[test]
 fn names_that_callers_chose_leave_look_ups_for_those_of_connectors() {
     run(async {
-        let resolver = SystemResolver::default();
-        let slow = resolver.elsewhere.clone().try_acquire_many_owned(u32::try_from(MAX_LOOKUPS).unwrap()).unwrap();
-        let mut waits = resolver.resolve("localhost", Reach::Elsewhere);
-        assert!(poll_once(waits.as_mut()).is_pending());
-        resolver.resolve("localhost", Reach::Target).await.unwrap();
-        drop(slow);
-        waits.await.unwrap();
-        assert_eq!(resolver.elsewhere.available_permits(), MAX_LOOKUPS);
+        let (counting, names) = names();
+        counting.hold();
+        let all: Vec<Arc<str>> = (0..10 * MAX_LOOKUPS).map(|number| format!("silent-{number}.example").into()).collect();
+        let mut asking: Vec<_> = all.iter().map(|name| Box::pin(names.look_up(name, Reach::Elsewhere, Instant::now()))).collect();
+        let begun = u32::try_from(MAX_LOOKUPS).unwrap();
+        for _ in 0..3 {
+            asking.iter_mut().for_each(|asking| assert!(poll_once(asking.as_mut()).is_pending()));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((counting.asked(), names.0.elsewhere.free.available_permits()), (begun, 0));
+        // One of a Connector begins at once.
+        let name = "git.example".into();
+        let mut target = Box::pin(names.look_up(&name, Reach::Target, Instant::now()));
+        assert!(poll_once(target.as_mut()).is_pending());
+        while counting.asked() == begun {
+            tokio::task::yield_now().await;
+        }
+        // Nobody waits for the others any more, so only what has begun goes on.
+        drop(asking);
+        counting.go();
+        assert!(target.await.addresses.is_ok());
+        while names.0.elsewhere.free.available_permits() < MAX_LOOKUPS {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(counting.asked(), begun + 1);
     });
 }
 

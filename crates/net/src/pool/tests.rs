@@ -433,7 +433,7 @@ fn who_reserves_a_place_takes_its_turn_and_never_gets_an_old_connection() {
 struct LeadsTo([u8; 4]);
 
 impl Resolve for LeadsTo {
-    fn resolve<'a>(&'a self, _: &'a str, _: Reach) -> Resolving<'a> {
+    fn resolve<'a>(&'a self, _: &'a str) -> Resolving<'a> {
         Box::pin(async { Ok(vec![self.0.into()]) })
     }
 }

@@ -257,6 +257,10 @@ impl Place {
 
     /// Whether the tool's name still leads to where the connection does. If not, it takes no further requests.
     pub(crate) async fn confirm(&self, key: PoolKey<'_>, dialer: &Dialer) -> bool {
+        // Somebody else may have found out, and left this place since.
+        if self.connection.ended.get() {
+            return false;
+        }
         // Which is now.
         let taken = self.connection.used.get().unwrap_or_else(Instant::now);
         let confirmed = match self.connection.claim.upgrade() {

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connectors_net::{Reach, Resolve, Resolving};
+use connectors_net::{Resolve, Resolving};
 use connectors_testkit::http2::{Exchange, frame, kind};
 use connectors_testkit::{Http2Client, Http2Tool, Proxy, TestCa, Tool, wait_for};
 
@@ -140,7 +140,7 @@ fn a_connection_with_requests_on_it_is_waited_for() {
 struct Moves(Arc<AtomicBool>);
 
 impl Resolve for Moves {
-    fn resolve<'a>(&'a self, _: &'a str, _: Reach) -> Resolving<'a> {
+    fn resolve<'a>(&'a self, _: &'a str) -> Resolving<'a> {
         let address: IpAddr = if self.0.load(Ordering::SeqCst) { [127, 0, 0, 2] } else { [127, 0, 0, 1] }.into();
         Box::pin(async move { Ok(vec![address]) })
     }

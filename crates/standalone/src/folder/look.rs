@@ -60,6 +60,10 @@ impl Folder {
                 return None;
             }
             files.extend(tied.into_iter().flatten().map(OsString::from));
+            // It may be on the way of a link to a directory, where hidden ones count too.
+            if self.linked && here.is_some_and(|dir| is_hidden(path) || !is_manifest(name) || self.directories.values().any(|known| *known == dir.join(name))) {
+                return None;
+            }
             let Some(dir) = here.filter(|_| !is_hidden(path)) else { continue };
             let file = dir.join(name);
             let is_link = self.outside.iter().any(|finding| finding.file == file);
@@ -99,6 +103,8 @@ impl Folder {
                 files.insert(path.into());
             }
         }
+        let root = self.dir.canonicalize().unwrap_or_default();
+        self.linked = directories.iter().any(|(path, resolved)| path.strip_prefix(&self.dir).is_ok_and(|below| root.join(below) != *resolved));
         let directories = directories.into_iter().map(|(path, resolved)| (resolved, path)).collect();
         touched.directories |= self.directories != directories;
         self.directories = directories;

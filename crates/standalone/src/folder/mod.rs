@@ -46,6 +46,8 @@ pub(crate) struct Folder {
     ties: Ties,
     /// Every directory that was read, as it was come to, by what it resolves to.
     directories: HashMap<PathBuf, PathBuf>,
+    /// Whether any of them was come to by a link.
+    linked: bool,
     /// Directories that can't be read.
     unreadable: Vec<Finding>,
     /// Links that are not followed.
@@ -115,6 +117,7 @@ impl Folder {
             files: Files::default(),
             ties: Ties::default(),
             directories: HashMap::new(),
+            linked: false,
             unreadable: Vec::new(),
             outside: Vec::new(),
             waiting: BTreeSet::new(),
