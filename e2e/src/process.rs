@@ -1,9 +1,12 @@
 //! A server started for a test, and ended with it.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,6 +22,8 @@ pub struct Process {
     child: Child,
     stdout: PathBuf,
     stderr: PathBuf,
+    /// The port that it was started on, if one was chosen for it.
+    port: Option<Port>,
 }
 
 impl Process {
@@ -28,7 +33,7 @@ impl Process {
         let create = |path: &Path| File::create(path).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
         let child = command.stdin(Stdio::null()).stdout(create(&stdout)).stderr(create(&stderr)).spawn();
         let child = child.unwrap_or_else(|error| panic!("cannot start {name} ({command:?}): {error}; `cargo xtask tools` installs what the tests need"));
-        Self { name: name.to_owned(), child, stdout, stderr }
+        Self { name: name.to_owned(), child, stdout, stderr, port: None }
     }
 
     /// Waits until `state` holds; fails with the process's output if it ends or takes too long.
@@ -110,33 +115,58 @@ fn descendants(process: u32) -> Vec<Pid> {
     found
 }
 
-/// A port of the loopback interface that was free a moment ago, for servers that can't choose one themselves.
-///
-/// Another process may take it before the server does: start servers with [`start_on_free_port`].
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+/// The ports for servers that can't choose one themselves: below those that Linux hands out (from 32,768 on), to listeners on port 0 and to clients, which a test starts by the
+/// dozen and which would take a port between its choice and the server's start.
+const PORTS: Range<u16> = 12_000..30_000;
+
+/// A port of the loopback interface for one server. While this lives, no other test chooses it, in whichever process.
+struct Port {
+    number: u16,
+    /// The claim: the UDP port of the same number, which the kernel gives to one socket only, and takes back however the process ends.
+    _claim: UdpSocket,
 }
 
-/// Starts a server by `start` on a free port, again on another one if it ends before it is ready by `ready`.
-pub fn start_on_free_port(start: impl Fn(u16) -> Process, ready: impl Fn(u16) -> bool) -> (Process, u16) {
-    for _ in 0..4 {
-        let port = free_port();
-        let mut process = start(port);
-        let name = process.name.clone();
-        let up = wait_for(format!("{name} to be ready"), || if process.ended() { Some(false) } else { ready(port).then_some(true) });
-        if up {
-            return (process, port);
-        }
+impl Port {
+    /// One that is free.
+    fn claim() -> Self {
+        // Processes begin at different places, so that what has just been left isn't taken up at once.
+        static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(std::process::id().wrapping_mul(97) as u16));
+        let size = PORTS.end - PORTS.start;
+        let candidate = |_| PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % size;
+        let free = |number: u16| {
+            let claim = UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
+            // Servers that bind every address count too.
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, number)).ok()?;
+            Some(Self { number, _claim: claim })
+        };
+        (0..size).map(candidate).find_map(free).expect("a free port")
     }
-    let port = free_port();
-    let mut process = start(port);
-    process.wait_until_ready(|| ready(port));
-    (process, port)
+}
+
+/// Starts a server by `start` on a free port, and waits until it is ready by `ready`; fails with the server's output if it ends before.
+#[track_caller]
+pub fn start_on_free_port(start: impl FnOnce(u16) -> Process, ready: impl Fn(u16) -> bool) -> (Process, u16) {
+    let port = Port::claim();
+    let number = port.number;
+    let mut process = start(number);
+    process.port = Some(port);
+    process.wait_until_ready(|| ready(number));
+    (process, number)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_is_chosen_once() {
+        let ports: Vec<Port> = (0..64).map(|_| Port::claim()).collect();
+        let numbers: std::collections::HashSet<u16> = ports.iter().map(|port| port.number).collect();
+        assert_eq!(numbers.len(), ports.len());
+        assert!(numbers.iter().all(|number| PORTS.contains(number)), "{numbers:?}");
+        // Not even by another process, which can't get at the claim.
+        assert!(ports.iter().all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port.number)).is_err()));
+    }
 
     #[test]
     fn a_dropped_process_takes_its_children_along() {
