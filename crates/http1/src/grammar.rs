@@ -3,6 +3,8 @@
 use std::net::Ipv6Addr;
 use std::str;
 
+use wide::u8x16;
+
 /// A byte of a field name that every server takes for itself: a letter, a digit or `-`.
 const PLAIN: u8 = 1;
 /// Any other byte of a token (RFC 9110 §5.6.2). CGI and what descends from it turns these into the same `_` that `-` becomes.
@@ -112,7 +114,8 @@ fn prefix_of_block(block: &[u8; 16], test: impl Fn(u8) -> bool) -> usize {
     for (passed, &byte) in passed.iter_mut().zip(block) {
         *passed = if test(byte) { 0xff } else { 0 };
     }
-    u128::from_le_bytes(passed).trailing_ones() as usize / 8
+    // The bits above the 16 are never set.
+    (!u8x16::new(passed).to_bitmask()).trailing_zeros() as usize
 }
 
 /// How many bytes at the start of `bytes` are no control characters; HTAB doesn't count as one.
@@ -132,13 +135,9 @@ pub(crate) fn text_prefix(bytes: &[u8]) -> usize {
 #[inline(always)]
 fn is_visible<const N: usize>(block: &[u8; N]) -> bool {
     // SP becomes 0, and `~`, the last visible one, 0x5e. What is below SP wraps around.
-    let mut greatest = [0; 16];
-    for block in block.as_chunks::<16>().0 {
-        for (greatest, byte) in greatest.iter_mut().zip(block) {
-            *greatest = byte.wrapping_sub(b' ').max(*greatest);
-        }
-    }
-    greatest.iter().fold(true, |visible, &greatest| visible & (greatest <= b'~' - b' '))
+    let most = u8x16::splat(b'~' - b' ');
+    let greatest = block.as_chunks().0.iter().fold(most, |greatest, block| greatest.max(u8x16::new(*block) - u8x16::splat(b' ')));
+    greatest == most
 }
 
 /// Whether one byte may be part of a token, RFC 9110 §5.6.2.

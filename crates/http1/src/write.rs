@@ -36,15 +36,27 @@ impl<'a> HeadWriter<'a> {
     ///
     /// [`WriteError::Method`], [`WriteError::Target`].
     pub fn request(out: &'a mut Vec<u8>, method: &str, target: &str) -> Result<Self, WriteError> {
+        Self::request_to(out, method, |out| out.extend_from_slice(target.as_bytes()))
+    }
+
+    /// As [`request`](Self::request), with a target that `append` appends.
+    ///
+    /// # Errors
+    ///
+    /// The same. If `append` has taken something away, that is [`WriteError::Target`] too.
+    pub fn request_to(out: &'a mut Vec<u8>, method: &str, append: impl FnOnce(&mut Vec<u8>)) -> Result<Self, WriteError> {
         if !is_token(method.as_bytes()) {
             return Err(WriteError::Method);
         }
-        if !is_target(target.as_bytes()) {
-            return Err(WriteError::Target);
-        }
+        let begin = out.len();
         out.extend_from_slice(method.as_bytes());
         out.push(b' ');
-        out.extend_from_slice(target.as_bytes());
+        let target = out.len();
+        append(out);
+        if !out.get(target..).is_some_and(is_target) {
+            out.truncate(begin);
+            return Err(WriteError::Target);
+        }
         out.extend_from_slice(b" HTTP/1.1\r\n");
         Ok(Self::after(out))
     }
@@ -134,10 +146,14 @@ impl<'a> HeadWriter<'a> {
 
     /// Appends `Content-Length`.
     pub fn content_length(&mut self, length: u64) -> &mut Self {
-        let out = self.out();
-        out.extend_from_slice(b"Content-Length: ");
-        push_digits::<10>(length, out);
-        out.extend_from_slice(b"\r\n");
+        const NAME: &[u8; 16] = b"Content-Length: ";
+        // What there is room for has the name in front of the longest number, and CR LF behind it, so that one piece is appended.
+        let mut line = [0; NAME.len() + LONGEST + 2];
+        let end = line.len() - 2;
+        line[end..].copy_from_slice(b"\r\n");
+        let digits = digits::<10>(length, &mut line[..end]);
+        line[digits - NAME.len()..digits].copy_from_slice(NAME);
+        self.out().extend_from_slice(&line[digits - NAME.len()..]);
         self
     }
 
@@ -263,20 +279,28 @@ pub fn reason_phrase(status: u16) -> &'static str {
     }
 }
 
+/// The decimal digits of `u64::MAX`; in a larger base there are fewer.
+const LONGEST: usize = 20;
+
 /// Appends `value` in base `BASE`, without leading zeros.
-fn push_digits<const BASE: u64>(mut value: u64, out: &mut Vec<u8>) {
-    // u64::MAX has 20 decimal digits, and fewer in a larger base.
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    loop {
+fn push_digits<const BASE: u64>(value: u64, out: &mut Vec<u8>) {
+    let mut text = [0; LONGEST];
+    let first = digits::<BASE>(value, &mut text);
+    out.extend_from_slice(&text[first..]);
+}
+
+/// Writes `value` in base `BASE` at the end of `out`, which has room for the longest, and returns where it begins.
+fn digits<const BASE: u64>(mut value: u64, out: &mut [u8]) -> usize {
+    let mut first = out.len();
+    for digit in out.iter_mut().rev() {
         first -= 1;
-        digits[first] = b"0123456789abcdef"[(value % BASE) as usize];
+        *digit = b"0123456789abcdef"[(value % BASE) as usize];
         value /= BASE;
         if value == 0 {
             break;
         }
     }
-    out.extend_from_slice(&digits[first..]);
+    first
 }
 
 #[cfg(test)]
