@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// The longest DNS label, RFC 1035 §2.3.4.
 const MAX_LABEL: usize = 63;
@@ -13,7 +14,8 @@ const MAX_NAME: usize = MAX_LABEL - "c-".len();
 /// Kept as one string `namespace/name`, which is how callers write it and how maps look it up.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectorRef {
-    full: Box<str>,
+    /// Shared, since records and refusals of a request keep it too.
+    full: Arc<str>,
     slash: u8,
 }
 
@@ -45,7 +47,7 @@ impl ConnectorRef {
         full.push('/');
         full.push_str(name);
         // A label is at most 63 bytes, so its length fits.
-        Ok(Self { full: full.into_boxed_str(), slash: namespace.len() as u8 })
+        Ok(Self { full: full.into(), slash: namespace.len() as u8 })
     }
 
     /// Reads `namespace/name`.

@@ -1,6 +1,6 @@
 //! Request paths and target prefixes, compared so that nothing climbs out of a prefix.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 
 /// The path and query of one request, as the caller sent them, known not to contain what some server would read as
 /// "one level up".
@@ -43,10 +43,11 @@ impl<'a> RequestPath<'a> {
         if !path.starts_with('/') {
             return Err(PathError::Relative);
         }
-        if memchr(b'%', path.as_bytes()).is_some() {
-            check_encoded(path)?;
-        } else if has_dot_segment(path.as_bytes()) {
-            return Err(PathError::DotSegment);
+        match memchr2(b'%', b'.', path.as_bytes()) {
+            None => {}
+            Some(at) if memchr(b'%', &path.as_bytes()[at..]).is_some() => check_encoded(path)?,
+            Some(_) if has_dot_segment(path.as_bytes()) => return Err(PathError::DotSegment),
+            Some(_) => {}
         }
         Ok(Self { path, query })
     }

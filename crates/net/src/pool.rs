@@ -104,8 +104,11 @@ struct Idle<T> {
     since: Instant,
 }
 
+/// Boxed, since it goes from the pool to a user and back with every request, and the box is all that moves then.
+type Open<T> = Box<Opened<T>>;
+
 #[derive(Debug)]
-struct Open<T> {
+struct Opened<T> {
     // Closed before its place is free.
     connection: T,
     claim: Claim,
@@ -146,16 +149,15 @@ impl<T: Pooled> Pool<T> {
     /// whose connections are kept.
     ///
     /// If as many connections are open as may be, those who want one wait in the order in which they came, whatever their core: for one that is given back, or for the
-    /// place of one that is closed. A connection that comes back on another core than that of the first who waits is closed for its place, as are idle ones. Dropping the future
+    /// place of one that is closed. They have done so since `now`. A connection that comes back on another core than that of the first who waits is closed for its place, as are idle ones. Dropping the future
     /// takes nothing from anybody.
     ///
     /// # Errors
     /// [`DialError::Full`] if nothing came free within the dialer's connect timeout (dialling then has as much again); else why there is no new one.
-    pub async fn acquire(&self, key: PoolKey<'_>, dialer: &Dialer, alpn: Alpn) -> Result<Lease<T>, DialError> {
+    pub async fn acquire(&self, key: PoolKey<'_>, dialer: &Dialer, alpn: Alpn, now: Instant) -> Result<Lease<T>, DialError> {
         let seat = Seat::take(&self.0, key);
-        let now = Instant::now();
         while let Some(open) = seat.idle(now) {
-            if let Ok(open) = open.usable(key, dialer, now).await {
+            if open.is_usable(key, dialer, now).await {
                 return Ok(Lease { open, reused: true, seat });
             }
         }
@@ -172,10 +174,7 @@ impl<T: Pooled> Pool<T> {
         let seat = Seat::take(&self.0, key);
         let place = match seat.wait(since + dialer.within()).await? {
             Turn::Place(place) => place,
-            Turn::Connection(Open { connection, claim }) => {
-                drop(connection);
-                claim.place
-            }
+            Turn::Connection(open) => open.close(),
         };
         Ok(Reservation { place, seat })
     }
@@ -202,10 +201,8 @@ impl<T: Pooled> Pool<T> {
 async fn open<T: Pooled>(seat: Seat<T>, key: PoolKey<'_>, dialer: &Dialer, alpn: Alpn, now: Instant) -> Result<Lease<T>, DialError> {
     let place = match seat.wait(now + dialer.within()).await? {
         Turn::Place(place) => place,
-        Turn::Connection(handed) => match handed.usable(key, dialer, Instant::now()).await {
-            Ok(open) => return Ok(Lease { open, reused: true, seat }),
-            Err(place) => place,
-        },
+        Turn::Connection(open) if open.is_usable(key, dialer, Instant::now()).await => return Ok(Lease { open, reused: true, seat }),
+        Turn::Connection(open) => open.close(),
     };
     seat.dial(place, dialer, alpn).await
 }
@@ -231,9 +228,9 @@ impl<T: Pooled> Lease<T> {
         self.open.claim.peer
     }
 
-    /// Gives back a connection on which nothing is expected and nothing is left unread: to who waits longest, or else to be idle.
-    pub fn keep(self) {
-        self.seat.give(self.open, Instant::now());
+    /// Gives back, `now`, a connection on which nothing is expected and nothing is left unread: to who waits longest, or else to be idle.
+    pub fn keep(self, now: Instant) {
+        self.seat.give(self.open, now);
     }
 
     /// Closes the connection and makes a new one in its place, without waiting again.
@@ -241,14 +238,14 @@ impl<T: Pooled> Lease<T> {
     /// # Errors
     /// Why there is no new one. The place is free then.
     pub async fn renew(self, dialer: &Dialer, alpn: Alpn) -> Result<Self, DialError> {
-        let Self { open: Open { connection, claim }, seat, .. } = self;
-        drop(connection);
-        Box::pin(seat.dial(claim.place, dialer, alpn)).await
+        let Self { open, seat, .. } = self;
+        Box::pin(seat.dial(open.close(), dialer, alpn)).await
     }
 
     /// Takes the connection out of the pool's care. It can't be given back.
     pub fn into_parts(self) -> (T, Claim) {
-        (self.open.connection, self.open.claim)
+        let Opened { connection, claim } = *self.open;
+        (connection, claim)
     }
 }
 
@@ -279,14 +276,19 @@ impl Claim {
     }
 }
 
-impl<T: Pooled> Open<T> {
-    /// Itself, if it can carry another request, or else its place.
-    async fn usable(self, key: PoolKey<'_>, dialer: &Dialer, now: Instant) -> Result<Self, Place> {
-        if self.connection.is_stale() || !self.claim.confirm(key, dialer, now).await {
-            drop(self.connection);
-            return Err(self.claim.place);
-        }
-        Ok(self)
+impl<T> Opened<T> {
+    /// Its place.
+    fn close(self) -> Place {
+        let Self { connection, claim } = self;
+        drop(connection);
+        claim.place
+    }
+}
+
+impl<T: Pooled> Opened<T> {
+    /// Whether it can carry another request.
+    async fn is_usable(&self, key: PoolKey<'_>, dialer: &Dialer, now: Instant) -> bool {
+        !self.connection.is_stale() && self.claim.confirm(key, dialer, now).await
     }
 }
 
@@ -362,7 +364,7 @@ impl<T: Pooled> Seat<T> {
         let key = self.slot.key.as_key();
         let connected = dialer.connect(key.origin, key.trust, key.reach, alpn).await?;
         let claim = Claim { peer: connected.peer, standing: Cell::new(connected.standing), place };
-        Ok(Lease { open: Open { connection: connected.into(), claim }, reused: false, seat: self })
+        Ok(Lease { open: Box::new(Opened { connection: connected.into(), claim }), reused: false, seat: self })
     }
 }
 

@@ -98,6 +98,9 @@ impl Stream {
     /// Looks at what the runtime knows and doesn't wait; what the peer did within the last moment shows when the connection is used.
     pub fn is_stale(&mut self) -> bool {
         let mut byte = [0];
+        if let Kind::Plain(stream) = &self.0 {
+            return !matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        }
         // A task that has used its share of a turn would be told "pending" whatever there is.
         let read = pin!(tokio::task::unconstrained(self.read(&mut byte)));
         read.poll(&mut Context::from_waker(Waker::noop())).is_ready()
@@ -135,7 +138,11 @@ impl AsyncWrite for Stream {
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().0 {
-            Kind::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            // Nearly always there is room, and then this is the shorter way.
+            Kind::Plain(stream) => match stream.try_write_vectored(bufs) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pin::new(stream).poll_write_vectored(cx, bufs),
+                written => Poll::Ready(written),
+            },
             Kind::Server(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Kind::Client(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }

@@ -64,7 +64,7 @@ impl Tool {
     }
 
     fn acquire<'a>(&'a self, pool: &'a Pool<Wire>) -> Pin<Box<dyn Future<Output = Result<Lease<Wire>, DialError>> + 'a>> {
-        Box::pin(pool.acquire(self.key(), &self.dialer, Alpn::Http1))
+        Box::pin(pool.acquire(self.key(), &self.dialer, Alpn::Http1, Instant::now()))
     }
 
     async fn lease(&self, pool: &Pool<Wire>) -> Lease<Wire> {
@@ -110,15 +110,15 @@ fn a_connection_serves_only_the_key_it_was_made_for() {
         let pool = Pool::new(&limit(10));
         let lease = tool.lease(&pool).await;
         let port = lease.port;
-        lease.keep();
+        lease.keep(Instant::now());
         let ca = TrustRoots::new(vec![Box::from(*b"CA")]);
         // Trust doesn't matter to plain connections, but keys don't know that.
         let localhost = origin(Scheme::Http, "localhost", tool.origin.port());
         for other in [PoolKey { trust: &ca, ..tool.key() }, PoolKey { origin: &localhost, ..tool.key() }] {
-            let lease = pool.acquire(other, &tool.dialer, Alpn::Http1).await.unwrap();
+            let lease = pool.acquire(other, &tool.dialer, Alpn::Http1, Instant::now()).await.unwrap();
             assert!(!lease.reused() && lease.port != port, "{other:?}");
         }
-        let elsewhere = pool.acquire(PoolKey { reach: Reach::Elsewhere, ..tool.key() }, &tool.dialer, Alpn::Http1).await;
+        let elsewhere = pool.acquire(PoolKey { reach: Reach::Elsewhere, ..tool.key() }, &tool.dialer, Alpn::Http1, Instant::now()).await;
         assert!(matches!(elsewhere, Err(DialError::Denied(_))), "{elsewhere:?}");
         let https = origin(Scheme::Https, "127.0.0.1", tool.origin.port());
         assert_ne!(PoolKey { origin: &https, ..tool.key() }, tool.key());
@@ -136,7 +136,7 @@ fn the_newest_is_taken_first_and_what_is_stale_not_at_all() {
         let leases = [tool.lease(&pool).await, tool.lease(&pool).await, tool.lease(&pool).await];
         let ports: Vec<_> = leases.iter().map(|lease| lease.port).collect();
         leases[1].stale.set(true);
-        leases.into_iter().for_each(Lease::keep);
+        leases.into_iter().for_each(|lease| lease.keep(Instant::now()));
         assert_eq!(tool.places(&limit).open(), 3);
         let (first, second, third) = (tool.lease(&pool).await, tool.lease(&pool).await, tool.lease(&pool).await);
         assert_eq!([first.port, second.port], [ports[2], ports[0]]);
@@ -180,12 +180,12 @@ fn p28_what_is_idle_is_bounded_and_nothing_is_left_of_keys_without_connections()
         for _ in 0..=bounds.total {
             leases.push(tool.lease(&pool).await);
         }
-        leases.into_iter().for_each(Lease::keep);
+        leases.into_iter().for_each(|lease| lease.keep(Instant::now()));
         assert_eq!((pool.0.idle.get(), tool.places(&limit).open()), (bounds.total, bounds.total));
         for number in 0..200 {
             let host = origin(Scheme::Http, &format!("host-{number}.localhost"), tool.origin.port());
             let key = PoolKey { origin: &host, ..tool.key() };
-            pool.acquire(key, &tool.dialer, Alpn::Http1).await.unwrap().keep();
+            pool.acquire(key, &tool.dialer, Alpn::Http1, Instant::now()).await.unwrap().keep(Instant::now());
             assert!(pool.0.idle.get() <= bounds.total && pool.0.slots.borrow().len() <= bounds.total);
         }
         assert!(!tool.lease(&pool).await.reused());
@@ -193,7 +193,7 @@ fn p28_what_is_idle_is_bounded_and_nothing_is_left_of_keys_without_connections()
         assert!(limit.keys() <= 70, "{}", limit.keys());
         for number in 0..200 {
             let host = origin(Scheme::Http, &format!("gone-{number}.localhost"), tool.origin.port());
-            drop(pool.acquire(PoolKey { origin: &host, ..tool.key() }, &tool.dialer, Alpn::Http1).await.unwrap());
+            drop(pool.acquire(PoolKey { origin: &host, ..tool.key() }, &tool.dialer, Alpn::Http1, Instant::now()).await.unwrap());
         }
         assert!(pool.0.slots.borrow().len() <= bounds.total);
     });
@@ -206,7 +206,7 @@ async fn busy(tool: &Tool, pool: &Pool<Wire>, callers: usize) -> usize {
         leases.push(tool.lease(pool).await);
     }
     let reused = leases.iter().filter(|lease| lease.reused()).count();
-    leases.into_iter().for_each(Lease::keep);
+    leases.into_iter().for_each(|lease| lease.keep(Instant::now()));
     reused
 }
 
@@ -264,7 +264,7 @@ fn those_who_wait_are_served_in_order_with_connections_and_with_places() {
         }
         let [mut first, mut second, mut third] = <[_; 3]>::try_from(waiting).ok().unwrap();
         let port = one.port;
-        one.keep();
+        one.keep(Instant::now());
         assert!(poll_once(&mut third).is_pending() && poll_once(&mut second).is_pending());
         let first = match poll_once(&mut first) {
             Poll::Ready(lease) => lease.unwrap(),
@@ -277,7 +277,7 @@ fn those_who_wait_are_served_in_order_with_connections_and_with_places() {
         assert!(!second.reused());
         assert_eq!((places.open(), places.waiting()), (2, 1));
         second.stale.set(true);
-        second.keep();
+        second.keep(Instant::now());
         // What turned out to be stale leaves its place.
         assert!(!third.await.unwrap().reused());
         drop(first);
@@ -297,7 +297,7 @@ fn who_waited_for_the_connect_timeout_gives_up() {
         assert!(error.to_string().contains("--max-connections-per-upstream"), "{error}");
         let places = tool.places(&limit);
         assert_eq!((places.open(), places.waiting()), (1, 0));
-        lease.keep();
+        lease.keep(Instant::now());
         assert!(tool.lease(&pool).await.reused());
     });
 }
@@ -319,10 +319,10 @@ fn who_waits_no_longer_leaves_no_hole() {
                 "nothing" => {
                     drop(gone);
                     assert_eq!(places.waiting(), 1);
-                    lease.keep();
+                    lease.keep(Instant::now());
                 }
                 "connection" => {
-                    lease.keep();
+                    lease.keep(Instant::now());
                     drop(gone);
                 }
                 _ => {
@@ -337,7 +337,7 @@ fn who_waits_no_longer_leaves_no_hole() {
         let lease = tool.lease(&pool).await;
         let mut gone = tool.acquire(&pool);
         begins_to_wait(&mut gone, &places).await;
-        lease.keep();
+        lease.keep(Instant::now());
         drop(gone);
         assert_eq!((places.open(), pool.0.idle.get()), (1, 1));
     });
@@ -352,7 +352,7 @@ fn a_connection_that_cannot_be_made_leaves_its_place() {
         let denied = origin(Scheme::Http, "169.254.169.254.example.localhost", 1);
         let key = PoolKey { origin: &denied, ..tool.key() };
         for _ in 0..3 {
-            assert!(pool.acquire(key, &tool.dialer, Alpn::Http1).await.is_err());
+            assert!(pool.acquire(key, &tool.dialer, Alpn::Http1, Instant::now()).await.is_err());
         }
         assert_eq!(limit.places(key).open(), 0);
         assert!(pool.0.slots.borrow().is_empty());
@@ -371,7 +371,7 @@ fn a_renewed_connection_keeps_its_place_before_all_who_wait() {
         let tool = Tool::new().await;
         let limit = limit(1);
         let pool = Pool::new(&limit);
-        tool.lease(&pool).await.keep();
+        tool.lease(&pool).await.keep(Instant::now());
         let lease = tool.lease(&pool).await;
         let port = lease.port;
         let mut waits = tool.acquire(&pool);
@@ -404,7 +404,7 @@ fn who_reserves_a_place_takes_its_turn_and_never_gets_an_old_connection() {
         assert!(!first.reused());
         let port = first.port;
         // One that is idle already.
-        first.keep();
+        first.keep(Instant::now());
         let second = reserve().await.unwrap();
         assert_eq!((places.open(), pool.0.idle.get(), given_up.get()), (1, 0, 1));
         let second = second.dial(&tool.dialer, Alpn::Http1).await.unwrap();
@@ -413,7 +413,7 @@ fn who_reserves_a_place_takes_its_turn_and_never_gets_an_old_connection() {
         let (mut third, mut fourth) = (reserve(), tool.acquire(&pool));
         begins_to_wait(&mut third, &places).await;
         begins_to_wait(&mut fourth, &places).await;
-        second.keep();
+        second.keep(Instant::now());
         let third = third.await.unwrap();
         assert!(poll_once(&mut fourth).is_pending());
         drop(third);
@@ -449,13 +449,13 @@ fn an_idle_connection_whose_name_has_moved_is_not_taken() {
         tool.origin = origin(Scheme::Http, "moved.example", tool.origin.port());
         let limit = limit(10);
         let pool = Pool::new(&limit);
-        tool.lease(&pool).await.keep();
+        tool.lease(&pool).await.keep(Instant::now());
         for moves in [false, true] {
             let lease = tool.lease(&pool).await;
             assert!(lease.reused());
             // So that the name has to be looked up when it is taken.
             lease.open.claim.standing.set(Standing::overdue());
-            lease.keep();
+            lease.keep(Instant::now());
             if moves {
                 tool.dialer = leads_to([127, 0, 0, 2]);
             }
@@ -475,8 +475,8 @@ fn an_idle_connection_of_one_core_is_given_up_for_a_request_of_another() {
         let tending = here.clone();
         let tending = tokio::task::spawn_local(async move { tending.tend(|| {}).await });
         let (one, two) = (tool.lease(&here).await, tool.lease(&here).await);
-        one.keep();
-        two.keep();
+        one.keep(Instant::now());
+        two.keep(Instant::now());
         assert!(!tool.lease(&there).await.reused());
         // Only what was needed.
         assert_eq!((here.0.idle.get(), there.0.idle.get()), (1, 0));
@@ -496,14 +496,14 @@ fn who_waits_on_another_core_has_its_turn() {
         begins_to_wait(&mut first, &places).await;
         begins_to_wait(&mut second, &places).await;
         begins_to_wait(&mut third, &places).await;
-        lease.keep();
+        lease.keep(Instant::now());
         assert_eq!(here.0.idle.get(), 0);
         assert!(poll_once(&mut second).is_pending() && poll_once(&mut third).is_pending());
         let first = first.await.unwrap();
         assert!(!first.reused());
         // Those of this core who are gone don't hide who comes after them.
         drop(second);
-        first.keep();
+        first.keep(Instant::now());
         assert!(third.await.unwrap().reused());
     });
 }
@@ -553,11 +553,11 @@ fn many_cores_never_open_more_than_the_limit_and_starve_nobody() {
                         let (pool, tool) = (pool.clone(), tool.clone());
                         async move {
                             for round in 0..ROUNDS {
-                                let lease = pool.acquire(tool.key(), &tool.dialer, Alpn::Http1).await.unwrap();
+                                let lease = pool.acquire(tool.key(), &tool.dialer, Alpn::Http1, Instant::now()).await.unwrap();
                                 tokio::task::yield_now().await;
                                 match (core + task + round) % 5 {
                                     0 => drop(lease),
-                                    _ => lease.keep(),
+                                    _ => lease.keep(Instant::now()),
                                 }
                             }
                             ROUNDS
