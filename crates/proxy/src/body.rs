@@ -326,8 +326,7 @@ async fn piece_by_piece(from: &mut Source<'_>, to: &mut Sink<'_>, onward: Onward
     if let Sink::Wire(wire, _) = to
         && !before.is_empty()
     {
-        wire.write_all(before).await.map_err(|_| RelayError::To)?;
-        wire.flush().await.map_err(|_| RelayError::To)?;
+        wire.send(before).await.map_err(|_| RelayError::To)?;
         before.clear();
     }
     while let Some(data) = from.next().await? {
@@ -350,8 +349,7 @@ async fn piece_by_piece(from: &mut Source<'_>, to: &mut Sink<'_>, onward: Onward
     match to {
         Sink::Wire(wire, Coding::Chunked) => {
             finish_chunks(from.trailers(), onward, before);
-            wire.write_all(before).await.map_err(|_| RelayError::To)?;
-            wire.flush().await.map_err(|_| RelayError::To)
+            wire.send(before).await.map_err(|_| RelayError::To)
         }
         Sink::Wire(_, Coding::Plain) | Sink::Ended => Ok(()),
         Sink::Stream(outgoing) => outgoing.end(from.trailers().into_iter().flat_map(BodyDecoder::trailers).filter(|line| goes_on(line, onward))),

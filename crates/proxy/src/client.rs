@@ -129,6 +129,13 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Gives a connection's buffer back if nothing is in it.
+    pub(crate) fn release_buffer(self) {
+        if let Self::Wire(wire, _) = self {
+            wire.release_buffer();
+        }
+    }
+
     /// The request's body.
     pub(crate) fn source(self, framing: Framing) -> Source<'a> {
         match self {
@@ -179,10 +186,7 @@ impl<'a> Client<'a> {
     /// Sends an interim answer (RFC 9110 §15.2).
     pub(crate) async fn interim(self, text: &[u8]) -> Result<(), Gone> {
         match self {
-            Self::Wire(wire, _) => {
-                wire.write_all(text).await.map_err(|_| Gone)?;
-                wire.flush().await.map_err(|_| Gone)
-            }
+            Self::Wire(wire, _) => wire.send(text).await.map_err(|_| Gone),
             Self::Stream(stream) => {
                 let response = head::response(text).map_err(|_| Gone)?;
                 stream.respond.borrow_mut().send_informational(response).map_err(|_| Gone)
@@ -193,10 +197,7 @@ impl<'a> Client<'a> {
     /// Sends a whole answer of ours: a head, written for HTTP/1.1, and what follows it from `body_at` on.
     pub(crate) async fn send(self, text: &[u8], body_at: usize) -> Result<(), Gone> {
         match self {
-            Self::Wire(wire, _) => {
-                wire.write_all(text).await.map_err(|_| Gone)?;
-                wire.flush().await.map_err(|_| Gone)
-            }
+            Self::Wire(wire, _) => wire.send(text).await.map_err(|_| Gone),
             Self::Stream(stream) => {
                 let (head, body) = text.split_at(body_at);
                 match stream.answer(head, body.is_empty())? {

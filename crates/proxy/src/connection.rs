@@ -85,10 +85,11 @@ async fn requests(worker: &Rc<Worker>, wire: &Wire, peer: &Peer, tunnel: Option<
 async fn request(worker: &Rc<Worker>, wire: &Wire, watchdog: &Watchdog, peer: &Peer, tunnel: Option<&Tunnel>) -> Option<Next> {
     let client = Client::Wire(wire, watchdog);
     let mut head = Lent::new();
-    match read_head(worker, wire, &mut head).await {
+    let read = read_head(worker, wire, &mut head).await;
+    match read {
         Ok(true) => Some(serve::request(worker, client, &head, peer, tunnel).await),
         Ok(false) => None,
-        Err(reject) => Some(serve::unreadable(worker, client, &head, peer, reject).await),
+        Err(reject) => Some(Box::pin(serve::unreadable(worker, client, &head, peer, reject)).await),
     }
 }
 

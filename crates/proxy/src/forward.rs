@@ -104,25 +104,24 @@ impl Exchange<'_> {
     /// Sends the request, and the answer back.
     pub(crate) async fn run(&self, record: &Record<'_>) -> Result<After, Reject> {
         let key = PoolKey { origin: self.outgoing.origin, trust: self.trust, reach: self.reach };
-        let mut request: Lent<Vec<u8>> = Lent::new();
         let mut retried = false;
         let mut left = 0;
-        let mut upstream = self.upstream(key, false).await?;
+        let mut upstream = self.upstream(key, false, record.went_on()).await?;
         loop {
-            request.clear();
-            inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
             let progress = Progress::new(record.moved());
             let outcome = match &upstream {
-                Upstream::Wire(lease) => pin!(self.over_wire(lease, &mut request, &progress, record)).await,
-                Upstream::Stream(place) => pin!(self.over_stream(place, &request, &progress, record)).await.map(|after| (after, false)),
+                Upstream::Wire(lease) => pin!(self.over_wire(lease, &progress, record)).await,
+                Upstream::Stream(place) => pin!(self.over_stream(place, &progress, record)).await.map(|after| (after, false)),
             };
             let failure = match outcome {
                 Ok((after, reusable)) => {
                     if let Upstream::Wire(lease) = upstream
                         && reusable
                     {
+                        let now = Instant::now();
+                        record.ended(now);
                         lease.release_buffer();
-                        lease.keep();
+                        lease.keep(now);
                     }
                     // The rest of the request's body can't be told from a next request.
                     let unread = after == After::KeepAlive && !progress.uploaded.get();
@@ -141,7 +140,7 @@ impl Exchange<'_> {
                 Upstream::Wire(lease) => Upstream::Wire(lease.renew(&self.worker.dialer, Alpn::Http1).await.map_err(|error| self.undialled(error))?),
                 Upstream::Stream(place) => {
                     drop(place);
-                    self.upstream(key, retried).await?
+                    self.upstream(key, retried, Instant::now()).await?
                 }
             };
         }
@@ -149,11 +148,10 @@ impl Exchange<'_> {
 
     /// Finds or makes what carries the request; of HTTP/1.1 no idle connection if it was `retried`. The protocol follows the caller's: HTTP/2 is offered to
     /// the tool for requests that came by HTTP/2.
-    async fn upstream(&self, key: PoolKey<'_>, retried: bool) -> Result<Upstream, Reject> {
+    async fn upstream(&self, key: PoolKey<'_>, retried: bool, now: Instant) -> Result<Upstream, Reject> {
         let (pool, dialer) = (&self.worker.pool, &self.worker.dialer);
         if self.client.is_http2() && key.origin.scheme() == Scheme::Https && self.outgoing.upgrade.is_none() {
-            let since = Instant::now();
-            let known = self.worker.http2.known(key, since);
+            let known = self.worker.http2.known(key, now);
             loop {
                 if let Some(place) = known.place() {
                     if place.confirm(key, dialer).await {
@@ -165,16 +163,16 @@ impl Exchange<'_> {
                     break;
                 }
                 // Boxed, as is dialling below: rare and large.
-                if let Some(upstream) = Box::pin(self.http2(&known, key, since)).await? {
+                if let Some(upstream) = Box::pin(self.http2(&known, key, now)).await? {
                     return Ok(upstream);
                 }
             }
         }
         // An upgrade can't be repeated if a connection from the pool turns out to be dead.
         let lease = if retried || self.outgoing.upgrade.is_some() {
-            Box::pin(async { pool.reserve(key, dialer, Instant::now()).await?.dial(dialer, Alpn::Http1).await }).await
+            Box::pin(async { pool.reserve(key, dialer, now).await?.dial(dialer, Alpn::Http1).await }).await
         } else {
-            pool.acquire(key, dialer, Alpn::Http1).await
+            pool.acquire(key, dialer, Alpn::Http1, now).await
         };
         lease.map(Upstream::Wire).map_err(|error| self.undialled(error))
     }
@@ -212,14 +210,23 @@ impl Exchange<'_> {
         idempotent && matches!(head.framing(), Framing::None | Framing::Length(0)) && self.outgoing.upgrade.is_none()
     }
 
-    async fn over_wire(&self, lease: &Lease<Wire>, request: &mut Vec<u8>, progress: &Progress<'_>, record: &Record<'_>) -> Result<(After, bool), Failure> {
+    async fn over_wire(&self, lease: &Lease<Wire>, progress: &Progress<'_>, record: &Record<'_>) -> Result<(After, bool), Failure> {
         let (wire, reused): (&Wire, _) = (lease, lease.reused());
         let framing = self.outgoing.head.framing();
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let untouched = wire.moved();
         let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
         let upload = pin!(async {
-            let sent = relay(&mut self.client.source(framing), &mut Sink::Wire(wire, coding), onward, request).await;
+            let mut request: Lent<Vec<u8>> = Lent::new();
+            inject::write(&self.outgoing, &mut request).map_err(Reject::Unwritable)?;
+            let sent = match framing {
+                // The shorter way, which most requests can go.
+                Framing::None => wire.send(&request).await.map_err(|_| RelayError::To),
+                _ => relay(&mut self.client.source(framing), &mut Sink::Wire(wire, coding), onward, &mut request).await,
+            };
+            // The buffers are needed elsewhere while this waits for its answer.
+            drop(request);
+            self.client.release_buffer();
             // Not one byte could be written, so nothing of the request is used up, whatever it is.
             let unsent = reused && wire.moved() == untouched && progress.moved.body_in.get() == 0;
             if unsent && matches!(sent, Err(RelayError::To)) { Err(Failure::Stale) } else { Ok(sent) }
@@ -229,10 +236,14 @@ impl Exchange<'_> {
         Ok((after, reusable && progress.uploaded.get() && self.outgoing.upgrade.is_none() && wire.with_input(<[u8]>::is_empty)))
     }
 
-    async fn over_stream(&self, place: &Place, request: &[u8], progress: &Progress<'_>, record: &Record<'_>) -> Result<After, Failure> {
+    async fn over_stream(&self, place: &Place, progress: &Progress<'_>, record: &Record<'_>) -> Result<After, Failure> {
         let framing = self.outgoing.head.framing();
         let ends = matches!(framing, Framing::None | Framing::Length(0));
-        let request = http2_head::request(request, self.outgoing.origin).map_err(Reject::from)?;
+        let request = {
+            let mut head: Lent<Vec<u8>> = Lent::new();
+            inject::write(&self.outgoing, &mut head).map_err(Reject::Unwritable)?;
+            http2_head::request(&head, self.outgoing.origin).map_err(Reject::from)?
+        };
         let ready = async { place.sender()?.ready().await.ok() };
         let Some(mut sender) = ready.await else {
             // Whatever it is, nothing was sent.
@@ -328,7 +339,8 @@ impl Exchange<'_> {
                 let Answers::Wire { wire, .. } = answers else {
                     return Err(Reject::BadAnswer("the tool switched protocols within HTTP/2", String::new()).into());
                 };
-                return self.switch(wire, &head, progress, record).await;
+                // Boxed, as what follows: rare, and large.
+                return Box::pin(self.switch(wire, &head, progress, record)).await;
             }
             if !(100..200).contains(&head.status()) {
                 break (framing, answers.body(framing, source));
@@ -337,7 +349,7 @@ impl Exchange<'_> {
             if interims > MAX_INTERIMS {
                 return Err(Reject::BadAnswer("the tool sent too many interim answers", String::new()).into());
             }
-            if self.interim(&head, answers.via(), progress).await?.is_err() {
+            if Box::pin(self.interim(&head, answers.via(), progress)).await?.is_err() {
                 return Ok((After::Abort, false));
             }
         };

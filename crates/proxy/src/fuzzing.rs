@@ -41,7 +41,7 @@ pub enum Target<'h> {
 /// Everything that the error says in any form.
 pub fn target(head: &RequestHead) -> Result<Target<'_>, String> {
     let settings = Settings { localhost_names: true, ..Settings::default() };
-    match target::parse(head, &settings).map_err(|error| shown(&error))? {
+    match target::parse(head, &settings, &target::Hosts::default()).map_err(|error| shown(&error))? {
         target::Target::Reverse(target::Reverse { connector, path, base: Base { authority, prefix } }) => {
             Ok(Target::Reverse { connector, path, authority, prefix })
         }

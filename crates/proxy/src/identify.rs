@@ -9,10 +9,11 @@ use std::time::{Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use connectors_core::{Authenticator, Caller, ConnectorRef, Identity, NameError, SecretRef, SecretValue, Unauthenticated};
+use connectors_core::{Authenticator, ConnectorRef, Identity, NameError, SecretRef, SecretValue, Unauthenticated};
 use connectors_http1::{Field, RequestHead};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::observe::Logged;
 use crate::settings::Settings;
 
 /// At most so many Connectors in one user name; each may cost a permission check.
@@ -109,6 +110,12 @@ enum Scheme<'v> {
 /// RFC 9110 §11.4: scheme, spaces, value; the scheme in any case.
 fn scheme(value: Option<&[u8]>) -> Result<Scheme<'_>, CredentialError> {
     let value = value.ok_or(CredentialError::Missing)?;
+    // Most have it just so.
+    if let Some(token @ [first, ..]) = value.strip_prefix(b"Bearer ")
+        && !first.is_ascii_whitespace()
+    {
+        return Ok(Scheme::Bearer(token));
+    }
     let space = value.iter().position(|b| *b == b' ').ok_or(CredentialError::Scheme)?;
     let (name, rest) = value.split_at(space);
     let rest = rest.trim_ascii_start();
@@ -191,7 +198,7 @@ impl Hashes {
 
 #[derive(Clone)]
 enum Known {
-    Accepted { caller: Arc<Caller>, until: Instant },
+    Accepted { caller: Arc<Logged>, until: Instant },
     Refused { why: &'static str, until: Instant },
     Expired { until: Instant },
 }
@@ -206,9 +213,8 @@ impl Identities {
         Self { authenticator, keys, known: RefCell::default(), hashes: RefCell::new(Hashes::new()) }
     }
 
-    /// Whose token this is.
-    pub(crate) async fn caller(&self, token: SecretRef<'_>, settings: &Settings) -> Result<Arc<Caller>, Unauthenticated> {
-        let now = Instant::now();
+    /// Whose token this is, `now`.
+    pub(crate) async fn caller(&self, token: SecretRef<'_>, settings: &Settings, now: Instant) -> Result<Arc<Logged>, Unauthenticated> {
         let remembered = self.hashes.borrow().get(token);
         let key = remembered.unwrap_or_else(|| self.hash(token));
         let known = self.recall(key, now);
@@ -224,7 +230,7 @@ impl Identities {
         let (known, answer) = match self.authenticator.authenticate(&token.to_value()).get().await {
             Ok(Identity { caller, expires }) => {
                 let left = expires.duration_since(SystemTime::now()).map_err(|_| Unauthenticated::Expired)?;
-                let caller = Arc::new(caller);
+                let caller = Arc::new(Logged::new(caller));
                 (Known::Accepted { caller: caller.clone(), until: now + left.min(settings.accepted_for) }, Ok(caller))
             }
             Err(Unauthenticated::Refused(why)) => (Known::Refused { why, until: now + settings.refused_for }, Err(Unauthenticated::Refused(why))),
@@ -242,9 +248,9 @@ impl Identities {
         hasher.finish128().as_u128()
     }
 
-    fn recall(&self, key: u128, now: Instant) -> Option<Result<Arc<Caller>, Unauthenticated>> {
+    fn recall(&self, key: u128, now: Instant) -> Option<Result<Arc<Logged>, Unauthenticated>> {
         match self.known.borrow().get(&key)? {
-            Known::Accepted { caller, until } if now < *until && self.authenticator.still_stands(caller) => Some(Ok(caller.clone())),
+            Known::Accepted { caller, until } if now < *until && self.authenticator.still_stands(&caller.caller) => Some(Ok(caller.clone())),
             Known::Refused { why, until } if now < *until => Some(Err(Unauthenticated::Refused(why))),
             Known::Expired { until } if now < *until => Some(Err(Unauthenticated::Expired)),
             _ => None,
@@ -288,7 +294,7 @@ pub(crate) type SharedIdentities = Rc<Identities>;
 
 #[cfg(test)]
 mod tests {
-    use connectors_core::Answer;
+    use connectors_core::{Answer, Caller};
 
     use super::*;
 

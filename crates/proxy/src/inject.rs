@@ -73,8 +73,7 @@ pub(crate) fn may_send_ahead(head: &RequestHead) -> bool {
 /// Only what was checked before could make the writer refuse a line, so an error means a mistake here; nothing is sent then.
 pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
     let head = outgoing.head;
-    let target = request_target(outgoing);
-    let mut writer = HeadWriter::request(out, head.method(), &target)?;
+    let mut writer = HeadWriter::request_to(out, head.method(), |out| request_target(outgoing, out))?;
     let authority = outgoing.origin.authority();
     writer.named(HOST, authority.as_bytes())?;
     let mut trailers = false;
@@ -208,30 +207,25 @@ fn holds_token(value: &[u8], token: SecretRef<'_>) -> bool {
 }
 
 /// Prefix, path, and the query without any parameter that holds the caller's token.
-fn request_target(outgoing: &Outgoing<'_>) -> String {
-    let prefix = outgoing.prefix.map_or("", |prefix| prefix.as_str());
-    let path = outgoing.path.path();
-    let query = outgoing.path.query();
-    let mut target = String::with_capacity(prefix.len() + path.len() + query.map_or(0, |query| query.len() + 1));
-    target.push_str(prefix);
-    target.push_str(path);
-    if let Some(query) = query {
-        target.push('?');
+fn request_target(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(outgoing.prefix.map_or("", |prefix| prefix.as_str()).as_bytes());
+    out.extend_from_slice(outgoing.path.path().as_bytes());
+    if let Some(query) = outgoing.path.query() {
+        out.push(b'?');
         // Shorter than the token, it can't hold it in any encoding.
         let holds = |text: &str| text.len() >= outgoing.token.expose().len() && holds_token(&Cow::from(percent_decode_str(text)), outgoing.token);
         if holds(query) {
             let kept = query.split('&').filter(|parameter| !holds(parameter));
             for (index, parameter) in kept.enumerate() {
                 if index > 0 {
-                    target.push('&');
+                    out.push(b'&');
                 }
-                target.push_str(parameter);
+                out.extend_from_slice(parameter.as_bytes());
             }
         } else {
-            target.push_str(query);
+            out.extend_from_slice(query.as_bytes());
         }
     }
-    target
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ pub(crate) struct Record<'h> {
     origin: Option<Origin>,
     /// As it was sent; owned where a token was taken out of it.
     path: Cow<'h, str>,
-    caller: Option<Arc<Caller>>,
+    caller: Option<Arc<Logged>>,
     connector: Option<Named>,
     status: Cell<u16>,
     answered_by: Cell<AnsweredBy>,
@@ -95,8 +95,19 @@ pub(crate) struct Record<'h> {
     detail: Option<String>,
     complete: bool,
     moved: Moved,
+    authorized: Option<Instant>,
+    answered: Cell<Option<Instant>>,
+    ended: Cell<Option<Instant>>,
+}
+
+/// How long a request took, from its head on.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    total: Duration,
+    /// Until it was authorized.
     auth: Option<Duration>,
-    ttfb: Cell<Option<Duration>>,
+    /// Until the head of the tool's answer was there.
+    ttfb: Option<Duration>,
 }
 
 /// Bytes of bodies. Counted while they move, so that a record of what is cut off has them too.
@@ -106,6 +117,19 @@ pub(crate) struct Moved {
     pub(crate) body_in: Cell<u64>,
     /// Of the answer's, read from the tool.
     pub(crate) body_out: Cell<u64>,
+}
+
+/// A caller, with what the records of its requests say of it.
+#[derive(Debug)]
+pub(crate) struct Logged {
+    pub(crate) caller: Arc<Caller>,
+    fields: Box<str>,
+}
+
+impl Logged {
+    pub(crate) fn new(caller: Caller) -> Self {
+        Self { fields: line::caller(&caller), caller: Arc::new(caller) }
+    }
 }
 
 /// Which Connector it was.
@@ -134,8 +158,9 @@ impl<'h> Record<'h> {
             detail: None,
             complete: true,
             moved: Moved::default(),
-            auth: None,
-            ttfb: Cell::new(None),
+            authorized: None,
+            answered: Cell::new(None),
+            ended: Cell::new(None),
         }
     }
 
@@ -166,19 +191,34 @@ impl<'h> Record<'h> {
         self.connector = Some(Named::Used(connector.clone()));
     }
 
-    pub(crate) fn called_by(&mut self, caller: &Arc<Caller>) {
+    pub(crate) fn called_by(&mut self, caller: &Arc<Logged>) {
         self.caller = Some(caller.clone());
     }
 
     /// Authentication and authorization are over.
     pub(crate) fn authorized(&mut self) {
-        self.auth = Some(self.started.elapsed());
+        self.authorized = Some(Instant::now());
+    }
+
+    /// When its head had been read.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// When it was authorized; before that, when it began.
+    pub(crate) fn went_on(&self) -> Instant {
+        self.authorized.unwrap_or(self.started)
+    }
+
+    /// Nothing more of it is to come. Without this, its record says that it took until it was finished.
+    pub(crate) fn ended(&self, at: Instant) {
+        self.ended.set(Some(at));
     }
 
     pub(crate) fn answered_by_tool(&self, status: u16) {
         self.status.set(status);
         self.answered_by.set(AnsweredBy::Tool);
-        self.ttfb.set(Some(self.started.elapsed()));
+        self.answered.set(Some(Instant::now()));
     }
 
     pub(crate) fn answered_by_proxy(&self, status: u16) {
@@ -208,6 +248,16 @@ impl<'h> Record<'h> {
     /// Where the bytes of bodies are counted.
     pub(crate) fn moved(&self) -> &Moved {
         &self.moved
+    }
+
+    /// What it took if it ended `now`.
+    fn times(&self, now: Instant) -> Times {
+        Times { total: now.saturating_duration_since(self.started), auth: self.until(self.authorized), ttfb: self.until(self.answered.get()) }
+    }
+
+    /// How long it has taken until a moment on its way.
+    fn until(&self, moment: Option<Instant>) -> Option<Duration> {
+        moment.map(|moment| moment.saturating_duration_since(self.started))
     }
 
     fn host(&self) -> &str {
@@ -315,22 +365,21 @@ impl Recorder {
 
     /// Counts a request and writes its record.
     fn finish(&self, record: &Record<'_>) {
-        let now = Instant::now();
+        let now = record.ended.get().unwrap_or_else(Instant::now);
+        let times = record.times(now);
         self.metrics.finish(&metrics::Sample {
             class: record.class().unwrap_or_default(),
             mode: record.mode,
             status: record.status.get(),
             answered_by: record.answered_by.get(),
-            total: now.saturating_duration_since(record.started),
-            ttfb: record.ttfb.get(),
-            auth: record.auth,
+            times,
             bytes_in: record.moved.body_in.get(),
             bytes_out: record.moved.body_out.get(),
         });
         if let Some(reason) = record.reason {
             self.rejections.get_or_create(&Reason { reason }).inc();
         }
-        if let Err(log::Lost) = self.log.append(|out| line::write(record, now, &self.clock, out)) {
+        if let Err(log::Lost) = self.log.append(|out| line::write(record, now, times, &self.clock, out)) {
             self.lost.inc();
         }
     }

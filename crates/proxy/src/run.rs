@@ -3,15 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use connectors_net::{ConnectionLimit, Listeners, Stream, accept, accept_rest};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::LocalSet;
+use tokio::runtime::{Builder, LocalOptions};
 
 use crate::connection;
+use crate::scratch;
 use crate::worker::{Shared, Worker};
 
 /// Why the proxy didn't start.
@@ -45,16 +46,23 @@ pub fn start(listeners: Listeners, shared: Shared) -> Result<Running, StartError
     let limit = ConnectionLimit::new(shared.settings.max_connections_per_upstream);
     let mut threads = Vec::new();
     for (index, listener) in listeners.into_iter().enumerate() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Runtime)?;
         let (shared, limit) = (shared.clone(), limit.clone());
+        let (made, is_made) = mpsc::channel();
         let thread = std::thread::Builder::new().name(format!("proxy-{index}")).spawn(move || {
-            // As a task, since what the set itself is blocked on is polled again with every other task.
-            let worker = async { tokio::task::spawn_local(worker(listener, shared, limit)).await };
-            if let Err(error) = LocalSet::new().block_on(&runtime, worker) {
-                tracing::error!(%error, "a core has stopped serving");
-            }
+            // It can't leave the thread that makes it, which is what lets its tasks have parts that can't either.
+            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                // Whoever starts is waiting for this.
+                Err(error) => return drop(made.send(error)),
+            };
+            drop(made);
+            runtime.block_on(worker(listener, shared, limit));
         });
         threads.push(thread.map_err(StartError::Thread)?);
+        if let Ok(error) = is_made.recv() {
+            return Err(StartError::Runtime(error));
+        }
     }
     Ok(Running { address, shared, threads })
 }
@@ -115,6 +123,7 @@ async fn sweep(worker: Rc<Worker>) {
     const EVERY: Duration = Duration::from_secs(10);
     loop {
         tokio::time::sleep(EVERY).await;
+        scratch::sweep();
         worker.pipes.borrow_mut().sweep();
         worker.http2.sweep(Instant::now());
     }

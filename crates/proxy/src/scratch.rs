@@ -8,16 +8,58 @@ use std::ops::{Deref, DerefMut};
 use bytes::BytesMut;
 use connectors_http1::{RequestHead, ResponseHead};
 
-/// Kept of each kind. More are in use only while more requests are, and they are large only together with those.
-const MAX_KEPT: usize = 64;
+/// Kept of each kind however long nobody has needed them.
+const SPARE: usize = 64;
+/// Kept at most. More are in use only while more requests are, and then those wait for each other and not for memory.
+const MAX_KEPT: usize = 1024;
 /// A buffer that has grown beyond this isn't kept.
 const MAX_CAPACITY: usize = 16 * 1024;
 
 thread_local! {
-    static REQUESTS: RefCell<Vec<RequestHead>> = const { RefCell::new(Vec::new()) };
-    static RESPONSES: RefCell<Vec<ResponseHead>> = const { RefCell::new(Vec::new()) };
-    static BYTES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-    static INPUTS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static REQUESTS: RefCell<Kept<RequestHead>> = const { RefCell::new(Kept::new()) };
+    static RESPONSES: RefCell<Kept<ResponseHead>> = const { RefCell::new(Kept::new()) };
+    static BYTES: RefCell<Kept<Vec<u8>>> = const { RefCell::new(Kept::new()) };
+    static INPUTS: RefCell<Kept<BytesMut>> = const { RefCell::new(Kept::new()) };
+}
+
+/// Drops what nobody has needed since the last time, but for a few. To be called every some seconds, on each core.
+pub(crate) fn sweep() {
+    REQUESTS.with_borrow_mut(Kept::sweep);
+    RESPONSES.with_borrow_mut(Kept::sweep);
+    BYTES.with_borrow_mut(Kept::sweep);
+    INPUTS.with_borrow_mut(Kept::sweep);
+}
+
+/// What is kept of one kind.
+pub(crate) struct Kept<T> {
+    all: Vec<T>,
+    /// The fewest since the last sweep: so many weren't needed.
+    fewest: usize,
+}
+
+impl<T> Kept<T> {
+    const fn new() -> Self {
+        Self { all: Vec::new(), fewest: 0 }
+    }
+
+    fn take(&mut self) -> Option<T> {
+        let taken = self.all.pop();
+        self.fewest = self.fewest.min(self.all.len());
+        taken
+    }
+
+    fn put(&mut self, value: T) {
+        if self.all.len() < MAX_KEPT {
+            self.all.push(value);
+        }
+    }
+
+    fn sweep(&mut self) {
+        let unneeded = self.fewest.min(self.all.len().saturating_sub(SPARE));
+        self.all.truncate(self.all.len() - unneeded);
+        self.all.shrink_to(SPARE);
+        self.fewest = self.all.len();
+    }
 }
 
 /// What can be used again.
@@ -25,7 +67,7 @@ pub(crate) trait Reuse: Default + 'static {
     /// Forgets the contents. `false`: it isn't worth keeping.
     fn clean(&mut self) -> bool;
     /// Where this core keeps them.
-    fn kept<R>(with: impl FnOnce(&mut Vec<Self>) -> R) -> R;
+    fn kept<R>(with: impl FnOnce(&mut Kept<Self>) -> R) -> R;
 }
 
 impl Reuse for RequestHead {
@@ -35,7 +77,7 @@ impl Reuse for RequestHead {
         small
     }
 
-    fn kept<R>(with: impl FnOnce(&mut Vec<Self>) -> R) -> R {
+    fn kept<R>(with: impl FnOnce(&mut Kept<Self>) -> R) -> R {
         REQUESTS.with_borrow_mut(with)
     }
 }
@@ -47,7 +89,7 @@ impl Reuse for ResponseHead {
         small
     }
 
-    fn kept<R>(with: impl FnOnce(&mut Vec<Self>) -> R) -> R {
+    fn kept<R>(with: impl FnOnce(&mut Kept<Self>) -> R) -> R {
         RESPONSES.with_borrow_mut(with)
     }
 }
@@ -58,7 +100,7 @@ impl Reuse for Vec<u8> {
         self.capacity() <= MAX_CAPACITY
     }
 
-    fn kept<R>(with: impl FnOnce(&mut Vec<Self>) -> R) -> R {
+    fn kept<R>(with: impl FnOnce(&mut Kept<Self>) -> R) -> R {
         BYTES.with_borrow_mut(with)
     }
 }
@@ -69,7 +111,7 @@ pub(crate) struct Lent<T: Reuse>(T);
 impl<T: Reuse> Lent<T> {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        Self(T::kept(Vec::pop).unwrap_or_default())
+        Self(T::kept(Kept::take).unwrap_or_default())
     }
 }
 
@@ -77,11 +119,7 @@ impl<T: Reuse> Drop for Lent<T> {
     fn drop(&mut self) {
         let mut value = std::mem::take(&mut self.0);
         if value.clean() {
-            T::kept(|kept| {
-                if kept.len() < MAX_KEPT {
-                    kept.push(value);
-                }
-            });
+            T::kept(|kept| kept.put(value));
         }
     }
 }
@@ -102,18 +140,14 @@ impl<T: Reuse> DerefMut for Lent<T> {
 
 /// An empty input buffer with some room.
 pub(crate) fn take_input() -> BytesMut {
-    INPUTS.with_borrow_mut(Vec::pop).unwrap_or_default()
+    INPUTS.with_borrow_mut(Kept::take).unwrap_or_default()
 }
 
-/// Keeps an input buffer that is empty.
+/// Keeps an input buffer that has room and nothing in it.
 pub(crate) fn put_input(mut input: BytesMut) {
     input.clear();
-    if input.capacity() > 0 && input.capacity() <= MAX_CAPACITY {
-        INPUTS.with_borrow_mut(|kept| {
-            if kept.len() < MAX_KEPT {
-                kept.push(input);
-            }
-        });
+    if input.capacity() <= MAX_CAPACITY {
+        INPUTS.with_borrow_mut(|kept| kept.put(input));
     }
 }
 
@@ -129,6 +163,25 @@ mod tests {
         drop(first);
         let second: Lent<Vec<u8>> = Lent::new();
         assert!(second.is_empty() && second.as_ptr() == place, "the same buffer, empty");
+    }
+
+    #[test]
+    fn what_was_needed_at_once_stays_until_a_sweep_finds_it_unneeded() {
+        let many = SPARE * 3;
+        let kept = || BYTES.with_borrow(|kept| kept.all.len());
+        let at_once = |count: usize| drop((0..count).map(|_| Lent::<Vec<u8>>::new()).collect::<Vec<_>>());
+        at_once(MAX_KEPT + 1);
+        assert_eq!(kept(), MAX_KEPT);
+        at_once(many);
+        // The first finds that once all were needed, at the beginning when there were none.
+        sweep();
+        at_once(many);
+        sweep();
+        assert_eq!(kept(), many);
+        sweep();
+        assert_eq!(kept(), SPARE);
+        sweep();
+        assert_eq!(kept(), SPARE);
     }
 
     #[test]

@@ -77,21 +77,20 @@ async fn handle<'h>(
         return Err(Reject::Trace);
     }
     let call = Call { worker, client, head, peer, tls: tunnel.is_some() };
-    let exchange = match tunnel {
-        Some(tunnel) => {
-            let forward = target::parse_inside(head, &tunnel.authority).map_err(Reject::Target)?;
-            call.forward(&forward, &tunnel.credentials, Mode::Intercept, record).await
+    if let Some(tunnel) = tunnel {
+        let forward = target::parse_inside(head, &tunnel.authority).map_err(Reject::Target)?;
+        return call.forward(&forward, &tunnel.credentials, Mode::Intercept, record).await.map(Next::After);
+    }
+    // By itself, so that what it may also be isn't kept as long as the request lasts.
+    let target = target::parse(head, &worker.settings, &worker.hosts).map_err(Reject::Target)?;
+    match target {
+        Target::Reverse(reverse) => call.reverse(&reverse, record).await.map(Next::After),
+        Target::Forward(forward) => {
+            let credentials = identify::proxy_credentials(head).map_err(Reject::ProxyUnauthorized)?;
+            call.forward(&forward, &credentials, Mode::Forward, record).await.map(Next::After)
         }
-        None => match target::parse(head, &worker.settings).map_err(Reject::Target)? {
-            Target::Reverse(reverse) => call.reverse(&reverse, record).await,
-            Target::Forward(forward) => {
-                let credentials = identify::proxy_credentials(head).map_err(Reject::ProxyUnauthorized)?;
-                call.forward(&forward, &credentials, Mode::Forward, record).await
-            }
-            Target::Connect(origin) => return call.connect(origin, record).await,
-        },
-    };
-    exchange.map(Next::After)
+        Target::Connect(origin) => call.connect(origin, record).await,
+    }
 }
 
 /// A request with what it came on.
@@ -185,10 +184,10 @@ impl<'h> Call<'_, 'h> {
 
     /// Whose token it is; `proxy` says which challenge a refusal gets.
     async fn caller(&self, token: SecretRef<'_>, proxy: bool, record: &mut Record<'_>) -> Result<Arc<Caller>, Reject> {
-        match self.worker.identities.caller(token, &self.worker.settings).await {
-            Ok(caller) => {
-                record.called_by(&caller);
-                Ok(caller)
+        match self.worker.identities.caller(token, &self.worker.settings, record.started()).await {
+            Ok(logged) => {
+                record.called_by(&logged);
+                Ok(logged.caller.clone())
             }
             Err(Unauthenticated::Refused(why)) => Err(Reject::TokenRefused { proxy, why }),
             Err(Unauthenticated::Expired) => Err(Reject::TokenExpired { proxy }),

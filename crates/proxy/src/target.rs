@@ -2,8 +2,12 @@
 //!
 //! One authority comes out of it, and matching, injecting and dialling all use that one.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use connectors_core::{ConnectorRef, Host, HostError, HostRef, Origin, PathError, RequestPath, Scheme};
 use connectors_http1::{Field, RequestHead, TargetForm};
+use foldhash::fast::RandomState;
 use memchr::memchr;
 
 use crate::settings::Settings;
@@ -73,12 +77,33 @@ pub(crate) enum TargetError {
     NoForm,
 }
 
-/// Reads the target of a request that came straight to the listener.
-pub(crate) fn parse<'h>(head: &'h RequestHead, settings: &Settings) -> Result<Target<'h>, TargetError> {
+/// The Connectors that were named by Host before, one cache a core. A Host says the same each time, and hardly one is read that wasn't just now.
+#[derive(Default)]
+pub(crate) struct Hosts(RefCell<HashMap<Box<[u8]>, ConnectorRef, RandomState>>);
+
+impl Hosts {
+    /// When it holds as many, it begins anew. A Host has at most some 300 bytes.
+    const MAX: usize = 1024;
+
+    fn get(&self, field: &[u8]) -> Option<ConnectorRef> {
+        self.0.borrow().get(field).cloned()
+    }
+
+    fn keep(&self, field: &[u8], connector: &ConnectorRef) {
+        let mut known = self.0.borrow_mut();
+        if known.len() >= Self::MAX {
+            known.clear();
+        }
+        known.insert(field.into(), connector.clone());
+    }
+}
+
+/// Reads the target of a request that came straight to the listener. `hosts` is for these `settings` only.
+pub(crate) fn parse<'h>(head: &'h RequestHead, settings: &Settings, hosts: &Hosts) -> Result<Target<'h>, TargetError> {
     match head.form() {
         TargetForm::Authority => connect(head.target()),
         TargetForm::Absolute => absolute(head.target()).map(Target::Forward),
-        TargetForm::Origin => reverse(head, settings).map(Target::Reverse),
+        TargetForm::Origin => reverse(head, settings, hosts).map(Target::Reverse),
         TargetForm::Asterisk => Err(TargetError::Asterisk),
     }
 }
@@ -129,11 +154,14 @@ fn absolute(target: &str) -> Result<Forward<'_>, TargetError> {
     Ok(Forward { origin: Origin::new(scheme, host, port), path })
 }
 
-fn reverse<'h>(head: &'h RequestHead, settings: &Settings) -> Result<Reverse<'h>, TargetError> {
+fn reverse<'h>(head: &'h RequestHead, settings: &Settings, hosts: &Hosts) -> Result<Reverse<'h>, TargetError> {
     let authority = host_field(head)?;
-    let by_host = match host(authority)? {
-        Some((HostRef::Name(name), _)) => in_host(&name, settings),
-        _ => None,
+    let by_host = match hosts.get(authority.as_bytes()) {
+        None => match host(authority)? {
+            Some((HostRef::Name(name), _)) => in_host(&name, settings).inspect(|connector| hosts.keep(authority.as_bytes(), connector)),
+            _ => None,
+        },
+        known => known,
     };
     let path = RequestPath::parse(head.target()).map_err(TargetError::Path)?;
     match (by_host, in_path(&path)) {
@@ -202,8 +230,15 @@ mod tests {
 
     /// What a request line and a Host lead to, in one line.
     fn target(line: &str, host: &str) -> String {
+        let hosts = Hosts::default();
+        let (first, again) = (target_among(line, host, &hosts), target_among(line, host, &hosts));
+        assert_eq!(first, again, "{line} at {host}, once the Host is known");
+        first
+    }
+
+    fn target_among(line: &str, host: &str, hosts: &Hosts) -> String {
         let head = head(&format!("{line} HTTP/1.1\r\nHost: {host}"));
-        match parse(&head, &settings()) {
+        match parse(&head, &settings(), hosts) {
             Ok(Target::Reverse(reverse)) => {
                 format!("reverse {} {} base {}{}", reverse.connector, show(&reverse.path), reverse.base.authority, reverse.base.prefix)
             }
@@ -234,6 +269,20 @@ mod tests {
             ("CONNECT [::1]:6443", "[::1]:6443", "connect [::1]:6443"),
         ] {
             assert_eq!(target(line, host), expect, "{line} at {host}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_known_by_their_whole_text_and_only_so_many() {
+        let hosts = Hosts::default();
+        for host in ["c-git.team.svc", "c-git.team.svc:80", "c-gi.team.svc", "c-git.team.sv", "c-git.team.svc.other"] {
+            assert_eq!(target_among("GET /", host, &hosts), target("GET /", host), "{host}");
+        }
+        assert_eq!(hosts.0.borrow().len(), 3, "only those that name a Connector");
+        for number in 0..3 * Hosts::MAX {
+            let host = format!("c-git{number}.team.svc");
+            assert_eq!(target_among("GET /", &host, &hosts), format!("reverse team/git{number} / base {host}"));
+            assert!(hosts.0.borrow().len() <= Hosts::MAX);
         }
     }
 

@@ -106,18 +106,19 @@ fn bad_answer(error: &http2_head::TranslateError) -> Failure {
 async fn read(wire: &Wire, repeatable: bool, limits: &HeadLimits, head: &mut ResponseHead) -> Result<(), Failure> {
     head.clear();
     loop {
-        let parsed = wire.with_input(|input| head.parse(input, limits));
-        match parsed.map_err(|error| Reject::BadAnswer("the tool's answer is no valid HTTP", error.to_string()))? {
-            Some(consumed) => {
+        // Nearly always there is nothing yet the first time.
+        if !wire.with_input(<[u8]>::is_empty) {
+            let parsed = wire.with_input(|input| head.parse(input, limits));
+            if let Some(consumed) = parsed.map_err(|error| Reject::BadAnswer("the tool's answer is no valid HTTP", error.to_string()))? {
                 wire.consume(consumed);
                 return Ok(());
             }
-            None => match wire.fill().await {
-                Ok(count) if count > 0 => {}
-                Ok(_) | Err(_) if repeatable && wire.with_input(<[u8]>::is_empty) => return Err(Failure::Stale),
-                Ok(_) => return Err(Reject::NoAnswer(io::ErrorKind::UnexpectedEof.into()).into()),
-                Err(error) => return Err(Reject::NoAnswer(error).into()),
-            },
+        }
+        match wire.fill().await {
+            Ok(count) if count > 0 => {}
+            Ok(_) | Err(_) if repeatable && wire.with_input(<[u8]>::is_empty) => return Err(Failure::Stale),
+            Ok(_) => return Err(Reject::NoAnswer(io::ErrorKind::UnexpectedEof.into()).into()),
+            Err(error) => return Err(Reject::NoAnswer(error).into()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future as _;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
@@ -15,11 +15,17 @@ const LOOKS: u32 = 4;
 /// moves or a phase begins, so that watching costs a request nothing.
 pub(crate) struct Watchdog {
     /// Made when it is needed first.
-    timer: RefCell<Option<Pin<Box<Sleep>>>>,
+    timer: RefCell<Option<Timer>>,
     step: Duration,
     seen: Cell<u64>,
     /// Looks in a row that saw nothing new.
     still: Cell<u32>,
+}
+
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    /// Whom it wakes when it rings.
+    wakes: Waker,
 }
 
 impl Watchdog {
@@ -36,10 +42,17 @@ impl Watchdog {
     /// Ready when nothing has moved for the time. `moved` changes whenever something has.
     pub(crate) fn poll(&self, cx: &mut Context<'_>, moved: impl Fn() -> u64) -> Poll<()> {
         let mut timer = self.timer.borrow_mut();
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep(self.step)));
+        if let Some(timer) = &*timer
+            && timer.wakes.will_wake(cx.waker())
+            && !timer.sleep.is_elapsed()
+        {
+            return Poll::Pending;
+        }
+        let timer = timer.get_or_insert_with(|| Timer { sleep: Box::pin(sleep(self.step)), wakes: cx.waker().clone() });
+        timer.wakes.clone_from(cx.waker());
         loop {
-            ready!(timer.as_mut().poll(cx));
-            timer.as_mut().reset(Instant::now() + self.step);
+            ready!(timer.sleep.as_mut().poll(cx));
+            timer.sleep.as_mut().reset(Instant::now() + self.step);
             let now = moved();
             let still = if now == self.seen.replace(now) { self.still.get() + 1 } else { 0 };
             self.still.set(still);

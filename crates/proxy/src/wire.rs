@@ -86,7 +86,7 @@ impl Wire {
     /// Gives the buffer back while nothing is expected.
     pub(crate) fn release_buffer(&self) {
         let mut input = self.input.borrow_mut();
-        if input.is_empty() {
+        if input.is_empty() && input.capacity() > 0 {
             scratch::put_input(std::mem::take(&mut *input));
         }
     }
@@ -131,7 +131,10 @@ impl Wire {
         if input.capacity() == 0 {
             *input = scratch::take_input();
         }
-        input.reserve(size);
+        // Making room at the end of what was used up costs more than a slightly smaller read.
+        if input.capacity() - input.len() < size / 2 {
+            input.reserve(size);
+        }
         // Holds no state between polls, so it can be made anew for each.
         let count = ready!(pin!(stream.read_buf(&mut *input)).poll(cx))?;
         self.moved.set(self.moved.get() + 1);
@@ -141,6 +144,12 @@ impl Wire {
     /// Writes all of `bytes`.
     pub(crate) async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         self.write_pieces([bytes, &[], &[]]).await
+    }
+
+    /// Writes all of `bytes`, and hands them to the kernel.
+    pub(crate) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes).await?;
+        self.flush().await
     }
 
     /// Writes three pieces, one after the other.
@@ -195,6 +204,9 @@ impl Wire {
 
     /// Hands everything written to the kernel; TLS may still hold some.
     pub(crate) async fn flush(&self) -> io::Result<()> {
+        if !self.stream.borrow().is_tls() {
+            return Ok(());
+        }
         poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)).await
     }
 

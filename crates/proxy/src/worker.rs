@@ -15,6 +15,7 @@ use crate::http2::client::Connections;
 use crate::identify::{Identities, SharedIdentities};
 use crate::observe::{Observer, Recorder};
 use crate::settings::Settings;
+use crate::target::Hosts;
 use crate::trace::TraceIds;
 use crate::wire::Wire;
 
@@ -47,6 +48,7 @@ pub(crate) struct Worker {
     /// Those of them that speak HTTP/2.
     pub(crate) http2: Connections,
     pub(crate) pipes: RefCell<Pipes>,
+    pub(crate) hosts: Hosts,
     pub(crate) traces: TraceIds,
     pub(crate) recorder: Recorder,
 }
@@ -57,7 +59,7 @@ impl Worker {
         let identities = Rc::new(Identities::new(shared.authenticator.clone()));
         let recorder = shared.observer.recorder();
         let (pool, http2, pipes) = (Pool::new(limit), Connections::default(), RefCell::default());
-        Self { shared, identities, pool, http2, pipes, traces: TraceIds::new(), recorder }
+        Self { shared, identities, pool, http2, pipes, hosts: Hosts::default(), traces: TraceIds::new(), recorder }
     }
 }
 

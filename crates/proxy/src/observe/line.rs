@@ -4,14 +4,14 @@
 
 use std::time::{Duration, Instant};
 
-use connectors_core::{ConnectorRef, Pod};
+use connectors_core::{Caller, ConnectorRef, Pod};
 
-use super::Record;
 use super::clock::Clock;
+use super::{AnsweredBy, Mode, Record, Times};
 use crate::trace::TraceId;
 
 /// Appends the record of a request that ended `now`, with a line feed.
-pub(super) fn write(record: &Record<'_>, now: Instant, clock: &Clock, out: &mut Vec<u8>) {
+pub(super) fn write(record: &Record<'_>, now: Instant, times: Times, clock: &Clock, out: &mut Vec<u8>) {
     // For nearly every record, so that the buffer grows at most once.
     out.reserve(640);
     out.extend_from_slice(br#"{"time":""#);
@@ -20,42 +20,63 @@ pub(super) fn write(record: &Record<'_>, now: Instant, clock: &Clock, out: &mut 
     hex(record.trace, out);
     out.extend_from_slice(br#"","client":""#);
     out.extend_from_slice(record.client.as_bytes());
-    let caller = record.caller.as_deref();
-    out.extend_from_slice(br#"","user":"#);
-    optional(caller.map(|caller| &*caller.username), out);
-    out.extend_from_slice(br#","pod":"#);
-    pod(caller.and_then(|caller| caller.pod.as_ref()), out);
-    out.extend_from_slice(br#","connector":"#);
+    out.extend_from_slice(match &record.caller {
+        Some(caller) => caller.fields.as_bytes(),
+        None => br#"","user":null,"pod":null,"connector":"#,
+    });
     connector(record.connector(), out);
     out.extend_from_slice(br#","class":"#);
     optional(record.class(), out);
-    out.extend_from_slice(br#","mode":"#);
-    plain(record.mode.as_str(), out);
-    out.extend_from_slice(br#","method":"#);
-    shortened(record.method, out);
-    out.extend_from_slice(br#","host":"#);
-    string(record.host(), out);
-    out.extend_from_slice(br#","path":"#);
+    out.extend_from_slice(match record.mode {
+        Mode::Reverse => br#","mode":"reverse","method":""#,
+        Mode::Forward => br#","mode":"forward","method":""#,
+        Mode::Connect => br#","mode":"connect","method":""#,
+        Mode::Intercept => br#","mode":"intercept","method":""#,
+        Mode::Unknown => br#","mode":"unknown","method":""#,
+    });
+    method(record.method, out);
+    out.extend_from_slice(br#"","host":""#);
+    // The name of a host needs no escapes.
+    out.extend_from_slice(record.host().as_bytes());
+    out.extend_from_slice(br#"","path":"#);
     shortened(&record.path, out);
     out.extend_from_slice(br#","status":"#);
     integer(record.status.get().into(), out);
-    out.extend_from_slice(br#","answered_by":"#);
-    plain(record.answered_by.get().as_str(), out);
-    out.extend_from_slice(br#","reason":"#);
-    optional(record.reason, out);
-    out.extend_from_slice(br#","detail":"#);
-    optional(record.detail.as_deref(), out);
+    out.extend_from_slice(match record.answered_by.get() {
+        AnsweredBy::Proxy => br#","answered_by":"proxy","reason":"#,
+        AnsweredBy::Tool => br#","answered_by":"tool","reason":"#,
+        AnsweredBy::Nobody => br#","answered_by":"nobody","reason":"#,
+    });
+    if let (None, None) = (record.reason, &record.detail) {
+        out.extend_from_slice(br#"null,"detail":null"#);
+    } else {
+        optional(record.reason, out);
+        out.extend_from_slice(br#","detail":"#);
+        optional(record.detail.as_deref(), out);
+    }
     out.extend_from_slice(if record.complete { br#","complete":true,"bytes_in":"# } else { br#","complete":false,"bytes_in":"# });
     integer(record.moved.body_in.get(), out);
     out.extend_from_slice(br#","bytes_out":"#);
     integer(record.moved.body_out.get(), out);
     out.extend_from_slice(br#","auth_ms":"#);
-    optional_milliseconds(record.auth, out);
+    optional_milliseconds(times.auth, out);
     out.extend_from_slice(br#","ttfb_ms":"#);
-    optional_milliseconds(record.ttfb.get(), out);
+    optional_milliseconds(times.ttfb, out);
     out.extend_from_slice(br#","total_ms":"#);
-    milliseconds(now.saturating_duration_since(record.started), out);
+    milliseconds(times.total, out);
     out.extend_from_slice(b"}\n");
+}
+
+/// What the records of a caller's requests say of it: written once for all of them, since callers send many. It is what stands between the client's address and the
+/// Connector's name.
+pub(super) fn caller(caller: &Caller) -> Box<str> {
+    let mut out = br#"","user":"#.to_vec();
+    string(&caller.username, &mut out);
+    out.extend_from_slice(br#","pod":"#);
+    pod(caller.pod.as_ref(), &mut out);
+    out.extend_from_slice(br#","connector":"#);
+    // It is made of text.
+    String::from_utf8(out).unwrap_or_default().into()
 }
 
 /// Writes the last `DIGITS` digits of `number`, with leading zeros.
@@ -107,6 +128,17 @@ fn string(text: &str, out: &mut Vec<u8>) {
 
 /// No more bytes of a path or method than this are logged.
 const MAX_LOGGED: usize = 2048;
+
+/// A method of any length, without quotes. It is a token (RFC 9110 §5.6.2), of which nothing needs an escape.
+fn method(method: &str, out: &mut Vec<u8>) {
+    match method.as_bytes().get(..MAX_LOGGED) {
+        Some(shown) if method.len() > MAX_LOGGED => {
+            out.extend_from_slice(shown);
+            out.extend_from_slice("…".as_bytes());
+        }
+        _ => out.extend_from_slice(method.as_bytes()),
+    }
+}
 
 /// A string of any length.
 fn shortened(text: &str, out: &mut Vec<u8>) {
@@ -170,10 +202,23 @@ fn digit(value: u8) -> u8 {
 
 fn hex(trace: TraceId, out: &mut Vec<u8>) {
     let mut text = [0; 32];
-    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(trace.to_bytes()) {
-        *pair = [digit(byte >> 4), digit(byte)];
+    for (digits, bytes) in text.as_chunks_mut().0.iter_mut().zip(trace.to_bytes().as_chunks().0) {
+        *digits = hex_digits(u32::from_be_bytes(*bytes));
     }
     out.extend_from_slice(&text);
+}
+
+/// Eight digits, made at once.
+fn hex_digits(number: u32) -> [u8; 8] {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // Half a byte to a byte.
+    let spread = u64::from(number);
+    let spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    let spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    let spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 1 for each that is 10 or more.
+    let letters = (spread + ONES * 6) >> 4 & ONES;
+    (spread + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
 fn integer(mut number: u64, out: &mut Vec<u8>) {
@@ -205,6 +250,12 @@ fn optional_milliseconds(duration: Option<Duration>, out: &mut Vec<u8>) {
 /// Rounded to microseconds: three digits after the point.
 fn milliseconds(duration: Duration, out: &mut Vec<u8>) {
     let microseconds = (duration + Duration::from_nanos(500)).as_micros() as u64;
+    if microseconds < 10_000 {
+        // Most are.
+        let [thousands, hundreds, tens, ones] =
+            [microseconds / 1000, microseconds / 100 % 10, microseconds / 10 % 10, microseconds % 10].map(|digit| b'0' + digit as u8);
+        return out.extend_from_slice(&[thousands, b'.', hundreds, tens, ones]);
+    }
     integer(microseconds / 1000, out);
     out.push(b'.');
     padded::<3>((microseconds % 1000) as u32, out);
@@ -215,14 +266,14 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use connectors_core::{Caller, Host, Origin, Scheme};
+    use connectors_core::{Host, Origin, Scheme};
     use connectors_http1::{HeadLimits, RequestHead};
     use serde::Serialize;
     use serde_json::Value;
 
     use super::*;
     use crate::client::Peer;
-    use crate::observe::{AnsweredBy, Mode};
+    use crate::observe::Logged;
 
     /// The contract, as a general serializer writes it.
     #[derive(Serialize)]
@@ -258,10 +309,10 @@ mod tests {
     #[track_caller]
     fn assert_as_serde_writes(record: &Record<'_>, total: Duration) {
         let mut line = Vec::new();
-        write(record, record.started + total, &Clock::new(), &mut line);
+        write(record, record.started + total, record.times(record.started + total), &Clock::new(), &mut line);
         let line = String::from_utf8(line).unwrap();
         let object: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let caller = record.caller.as_deref();
+        let caller = record.caller.as_ref().map(|caller| &*caller.caller);
         let trace = format!("{:032x}", u128::from_be_bytes(record.trace.to_bytes()));
         let contract = Contract {
             time: object["time"].as_str().unwrap(),
@@ -282,8 +333,8 @@ mod tests {
             complete: record.complete,
             bytes_in: record.moved.body_in.get(),
             bytes_out: record.moved.body_out.get(),
-            auth_ms: record.auth.map(milliseconds),
-            ttfb_ms: record.ttfb.get().map(milliseconds),
+            auth_ms: record.until(record.authorized).map(milliseconds),
+            ttfb_ms: record.until(record.answered.get()).map(milliseconds),
             total_ms: milliseconds(total),
         };
         let expect = serde_json::to_string(&contract).unwrap() + "\n";
@@ -310,9 +361,9 @@ mod tests {
         Record::start(&Peer::new("192.0.2.107:8".parse().unwrap()).unwrap(), head, trace)
     }
 
-    fn caller(username: &str, pod: Option<&str>) -> Arc<Caller> {
+    fn caller(username: &str, pod: Option<&str>) -> Arc<Logged> {
         let pod = pod.map(|name| Pod { namespace: "team".into(), name: name.into() });
-        Arc::new(Caller { username: username.into(), groups: Vec::new(), service_account: None, pod })
+        Arc::new(Logged::new(Caller { username: username.into(), groups: Vec::new(), service_account: None, pod }))
     }
 
     #[test]
@@ -325,9 +376,9 @@ mod tests {
         record.named(&ConnectorRef::parse("team/git").unwrap());
         record.moved.body_in.set(u64::MAX);
         record.moved.body_out.set(10);
-        record.auth = Some(Duration::from_nanos(499));
+        record.authorized = Some(record.started + Duration::from_nanos(499));
         record.answered_by_tool(200);
-        record.ttfb.set(Some(Duration::from_nanos(1_234_567_500)));
+        record.answered.set(Some(record.started + Duration::from_nanos(1_234_567_500)));
         assert_as_serde_writes(&record, Duration::from_micros(90_061_001_200));
         record.client = "[2001:db8::1]:65535".into();
         record.caller = Some(caller("nobody", None));
@@ -373,6 +424,11 @@ mod tests {
             let mut out = Vec::new();
             shortened(&text, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), format!("\"{expect}\""));
+            if text.is_ascii() {
+                let mut out = Vec::new();
+                method(&text, &mut out);
+                assert_eq!(String::from_utf8(out).unwrap(), expect);
+            }
         }
     }
 
@@ -389,5 +445,14 @@ mod tests {
         out.clear();
         super::milliseconds(Duration::from_nanos(999_999_500), &mut out);
         assert_eq!(out, b"1000.000");
+        for (nanoseconds, expect) in [(499, "0.000"), (500, "0.001"), (1_234_567, "1.235"), (9_999_499, "9.999"), (9_999_500, "10.000"), (10_000_000, "10.000")]
+        {
+            out.clear();
+            super::milliseconds(Duration::from_nanos(nanoseconds), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expect, "{nanoseconds}");
+        }
+        for number in [0, 1, 0x0123_4567, 0x89ab_cdef, 0x9a9a_a9a9, u32::MAX] {
+            assert_eq!(String::from_utf8_lossy(&hex_digits(number)), format!("{number:08x}"));
+        }
     }
 }

@@ -15,7 +15,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-use super::{AnsweredBy, Mode};
+use super::{AnsweredBy, Mode, Times};
 
 /// Upper bounds of the histograms' buckets, from half a millisecond to half a minute. One more bucket has what took longer.
 const BOUNDS: [Duration; 15] = [
@@ -61,9 +61,7 @@ pub(super) struct Sample<'a> {
     pub(super) mode: Mode,
     pub(super) status: u16,
     pub(super) answered_by: AnsweredBy,
-    pub(super) total: Duration,
-    pub(super) ttfb: Option<Duration>,
-    pub(super) auth: Option<Duration>,
+    pub(super) times: Times,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
 }
@@ -171,11 +169,11 @@ impl Counts {
         let status = usize::from(sample.status / 100);
         let status = if status < STATUSES.len() { status } else { 0 };
         self.requests[status][sample.answered_by as usize].add(1);
-        self.total.observe(sample.total);
-        if let Some(ttfb) = sample.ttfb {
+        self.total.observe(sample.times.total);
+        if let Some(ttfb) = sample.times.ttfb {
             self.ttfb.observe(ttfb);
         }
-        if let Some(auth) = sample.auth {
+        if let Some(auth) = sample.times.auth {
             self.auth.observe(auth);
         }
         self.bytes_in.add(sample.bytes_in);
@@ -325,18 +323,10 @@ mod tests {
 
     use super::*;
 
+    const TIMES: Times = Times { total: Duration::from_micros(1500), ttfb: Some(Duration::from_micros(500)), auth: None };
+
     fn sample(class: &str) -> Sample<'_> {
-        Sample {
-            class,
-            mode: Mode::Reverse,
-            status: 200,
-            answered_by: AnsweredBy::Tool,
-            total: Duration::from_micros(1500),
-            ttfb: Some(Duration::from_micros(500)),
-            auth: None,
-            bytes_in: 1,
-            bytes_out: 10,
-        }
+        Sample { class, mode: Mode::Reverse, status: 200, answered_by: AnsweredBy::Tool, times: TIMES, bytes_in: 1, bytes_out: 10 }
     }
 
     fn page(metrics: &Metrics) -> String {
@@ -417,7 +407,7 @@ mod tests {
     #[test]
     fn what_takes_very_long_has_a_bucket_too() {
         let metrics = Metrics::default();
-        metrics.core().finish(&Sample { total: Duration::from_secs(31), ..sample("") });
+        metrics.core().finish(&Sample { times: Times { total: Duration::from_secs(31), ..TIMES }, ..sample("") });
         assert_has(
             &page(&metrics),
             &[

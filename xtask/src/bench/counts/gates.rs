@@ -3,8 +3,10 @@
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Count {
-    /// User instructions a request, with everything on.
-    Instructions,
+    /// User instructions a request, with everything on, 16 connections busy.
+    Instructions16,
+    /// The same, one connection: then each request pays alone for the runtime's turns.
+    Instructions1,
     /// System calls a request, 16 connections busy.
     SystemCalls16,
     /// System calls a request, one connection.
@@ -37,9 +39,17 @@ pub(crate) struct Gate {
 pub(crate) const HEADROOM: f64 = 1.10;
 
 /// In the order in which they are counted.
-pub(crate) const GATES: [Gate; 7] = [
-    Gate { count: Count::Instructions, name: "user instructions a request", unit: "", must: 15_000.0, excellent: 11_000.0, meanwhile: Some(23_100.0) },
-    Gate { count: Count::ManyConnectors, name: "the same, 10,000 Connectors ÷ 10", unit: "", must: 1.05, excellent: 1.02, meanwhile: None },
+pub(crate) const GATES: [Gate; 8] = [
+    Gate { count: Count::Instructions16, name: "user instructions a request, 16 connections", unit: "", must: 15_000.0, excellent: 11_000.0, meanwhile: None },
+    Gate {
+        count: Count::Instructions1,
+        name: "user instructions a request, 1 connection",
+        unit: "",
+        must: 15_000.0,
+        excellent: 11_000.0,
+        meanwhile: Some(18_400.0),
+    },
+    Gate { count: Count::ManyConnectors, name: "the same with 16, 10,000 Connectors ÷ 10", unit: "", must: 1.05, excellent: 1.02, meanwhile: None },
     Gate { count: Count::SystemCalls16, name: "system calls a request, 16 connections", unit: "", must: 4.4, excellent: 4.1, meanwhile: None },
     Gate { count: Count::SystemCalls1, name: "system calls a request, 1 connection", unit: "", must: 6.0, excellent: 6.0, meanwhile: None },
     Gate { count: Count::IdleMemory, name: "memory an idle connection, of 10,000", unit: "B", must: 1_500.0, excellent: 800.0, meanwhile: None },

@@ -11,9 +11,9 @@ use super::super::cpus::Side;
 use super::super::world::{Served, World};
 use super::requests;
 
-/// The lengths of the two runs, in requests on one connection.
-pub(super) const SHORT: usize = 200;
-pub(super) const LONG: usize = 1200;
+/// The lengths of the two runs, in requests of all connections together.
+pub(super) const SHORT: usize = 320;
+pub(super) const LONG: usize = 1_600;
 
 /// Functions of the thread that follows the folder. It looks through the folder every few seconds, requests or not, so that what it takes depends on
 /// how slow valgrind is; it is left out, and with it the thread that started everything.
@@ -28,17 +28,17 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Runs the proxy under callgrind, twice.
-    pub(super) fn make(world: &World, served: &Served, connectors: usize) -> anyhow::Result<Self> {
+    /// Runs the proxy under callgrind, twice, with so many connections busy.
+    pub(super) fn make(world: &World, served: &Served, connectors: usize, connections: usize) -> anyhow::Result<Self> {
         let run = |count: usize| {
-            let name = format!("callgrind-{connectors}-{count}");
+            let name = format!("callgrind-{connectors}-{connections}-{count}");
             let mut command = world.cpus.command(Side::Measured, "valgrind");
             command.args(["--tool=callgrind", "--separate-threads=yes"]);
             command.arg(format!("--callgrind-out-file={}", world.folder().join(&name).display())).arg(&world.binary);
             // An accepted token is checked again after ten seconds, which here is once in a thousand requests and elsewhere in hundreds of thousands.
             command.env("CONNECTORS_TOKEN_ACCEPTED_FOR", "1h");
             let proxy = Connectors::start(world, served, 1, command)?;
-            requests::send(proxy.listen, served, connectors, 1, count)?;
+            requests::send(proxy.listen, served, connectors, connections, count / connections)?;
             proxy.process.terminate()?;
             serving_threads(world.folder(), &name)
         };

@@ -21,6 +21,9 @@ pub(crate) const FEW: usize = 10;
 /// And where it does.
 pub(crate) const MANY: usize = 10_000;
 
+/// Connections where they are to be busy.
+const BUSY: usize = 16;
+
 /// A gate, and what was counted.
 pub(crate) struct Counted {
     pub(crate) gate: &'static Gate,
@@ -43,9 +46,11 @@ pub(crate) fn run(root: &Path, chosen: impl Fn(&Gate) -> bool) -> anyhow::Result
 pub(crate) fn profile(root: &Path, connectors: usize) -> anyhow::Result<()> {
     let world = World::create(root)?;
     let served = world.serve(connectors)?;
-    let runs = Runs::make(&world, &served, connectors)?;
-    println!("{} instructions a request\n\n{}", number(runs.per_request()?), profile::print(&runs)?);
-    let calls = [1, 16].map(|connections| system_calls::per_request(&world, &served, connectors, connections));
+    let one = Runs::make(&world, &served, connectors, 1)?;
+    let runs = Runs::make(&world, &served, connectors, BUSY)?;
+    println!("{} instructions a request with one connection, {} with {BUSY}, which are:", number(one.per_request()?), number(runs.per_request()?));
+    println!("\n{}", profile::print(&runs)?);
+    let calls = [1, BUSY].map(|connections| system_calls::per_request(&world, &served, connectors, connections));
     let [one, sixteen] = calls;
     println!("{}", profile::print_system_calls(&one?, &sixteen?));
     Ok(())
@@ -56,20 +61,21 @@ struct Counter {
     world: World,
     few: Option<Served>,
     many: Option<Served>,
-    /// With few Connectors.
+    /// With few Connectors and many connections.
     instructions: Option<f64>,
 }
 
 impl Counter {
     fn count(&mut self, count: Count) -> anyhow::Result<f64> {
         match count {
-            Count::Instructions => self.instructions(),
+            Count::Instructions16 => self.instructions(),
+            Count::Instructions1 => self.few().and_then(|(world, served)| Runs::make(world, served, FEW, 1)?.per_request()),
             Count::ManyConnectors => {
                 let few = self.instructions()?;
                 let (world, served) = self.many()?;
-                Ok(Runs::make(world, served, MANY)?.per_request()? / few)
+                Ok(Runs::make(world, served, MANY, BUSY)?.per_request()? / few)
             }
-            Count::SystemCalls16 => self.system_calls(16),
+            Count::SystemCalls16 => self.system_calls(BUSY),
             Count::SystemCalls1 => self.system_calls(1),
             Count::IdleMemory => self.few().and_then(|(world, served)| idle::memory(world, served, FEW)),
             Count::Start => self.many().and_then(|(world, served)| many::start(world, served)),
@@ -82,7 +88,7 @@ impl Counter {
             return Ok(instructions);
         }
         let (world, served) = self.few()?;
-        let instructions = Runs::make(world, served, FEW)?.per_request()?;
+        let instructions = Runs::make(world, served, FEW, BUSY)?.per_request()?;
         self.instructions = Some(instructions);
         Ok(instructions)
     }
