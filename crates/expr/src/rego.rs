@@ -158,7 +158,8 @@ impl Rego {
         }
         let text = format!("{error}");
         let at = error::position(&text);
-        if error::message(&text).contains("multiple outputs") { EvalError::Conflict { rule, at } } else { EvalError::Failed { rule, at } }
+        let message = error::message(&text);
+        if ["multiple outputs", "generated multiple times", "rule conflicts with rule"].iter().any(|part| message.contains(part)) { EvalError::Conflict { rule, at } } else { EvalError::Failed { rule, at } }
     }
 }
 

@@ -36,7 +36,11 @@ pub(super) fn refuse_keywords(engine: &mut Engine, newer: &CompileError) -> Resu
 pub(super) fn unchain(module: &Module, source: &str) -> Result<Option<String>, CompileError> {
     let mut inserts = Vec::new();
     for rule in &module.policy {
-        let Rule::Spec { span, head: RuleHead::Compr { assign: Some(_), .. } | RuleHead::Func { assign: Some(_), .. }, bodies } = rule.as_ref() else { continue };
+        let Rule::Spec { span, head, bodies } = rule.as_ref() else { continue };
+        if !matches!(head, RuleHead::Compr { assign: Some(_), .. } | RuleHead::Func { assign: Some(_), .. }) {
+            // It's true either way; the interpreter refuses sets with two bodies.
+            continue;
+        }
         let Some(first) = bodies.first() else { continue };
         for body in bodies.iter().skip(1).filter(|body| !body.is_else && body.assign.is_none()) {
             let place = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
