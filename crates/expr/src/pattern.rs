@@ -308,7 +308,11 @@ impl Rewriter<'_> {
                 let rest = self.rest.as_str();
                 let (name, length) = match rest.strip_prefix('{') {
                     Some(inside) => inside.split_once('}').map(|(name, _)| (name, name.len() + 2)).ok_or(invalid("invalid character class range"))?,
-                    None => rest.chars().next().map(|c| (rest.get(..c.len_utf8()).unwrap_or_default(), c.len_utf8())).ok_or(invalid("invalid character class range"))?,
+                    None => rest
+                        .chars()
+                        .next()
+                        .map(|c| (rest.get(..c.len_utf8()).unwrap_or_default(), c.len_utf8()))
+                        .ok_or(invalid("invalid character class range"))?,
                 };
                 let (name, negated) = name.strip_prefix('^').map_or((name, c == 'P'), |name| (name, c == 'p'));
                 if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {

@@ -16,7 +16,9 @@ mod shape;
 
 pub use error::{CompileError, EvalError, Limit};
 pub use extractor::Extractor;
+pub(crate) use functions::shortest_float;
 pub use generator::{Generated, Generator, Place};
+pub(crate) use input::canonical;
 pub use input::{Data, Fields, Request};
 pub use permissions::{Permissions, Verb};
 pub use reads::{Part, Reads};
@@ -65,9 +67,9 @@ impl Rego {
     /// What is wrong with the module, and where. A module without the rule is none: its answer is always undefined, as in OPA.
     pub fn compile(source: &str, query: &str, dialect: Dialect) -> Result<Self, CompileError> {
         let path = query_path(query)?;
-        scan::scan(source)?;
+        let has_if = scan::scan(source)?;
         check_imports(source)?;
-        let (mut engine, source) = parse(source, dialect)?;
+        let (mut engine, source) = parse(source, dialect, has_if)?;
         let analysis = analyse(&mut engine, &source)?;
         functions::register(&mut engine, analysis.functions.iter()).map_err(|error| invalid(&error))?;
         let answer = answer(&analysis, &path);
@@ -159,7 +161,11 @@ impl Rego {
         let text = format!("{error}");
         let at = error::position(&text);
         let message = error::message(&text);
-        if ["multiple outputs", "generated multiple times", "rule conflicts with rule"].iter().any(|part| message.contains(part)) { EvalError::Conflict { rule, at } } else { EvalError::Failed { rule, at } }
+        if ["multiple outputs", "generated multiple times", "rule conflicts with rule"].iter().any(|part| message.contains(part)) {
+            EvalError::Conflict { rule, at }
+        } else {
+            EvalError::Failed { rule, at }
+        }
     }
 }
 
@@ -191,9 +197,9 @@ fn answer(analysis: &Analysis, path: &[String]) -> Answer {
 
 /// `data.proxy.auth` without `data`.
 fn query_path(query: &str) -> Result<Vec<String>, CompileError> {
-    let is_name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !part.starts_with(|c: char| c.is_ascii_digit());
-    let path: Option<Vec<String>> =
-        query.strip_prefix("data.").and_then(|path| path.split('.').map(|part| is_name(part).then(|| part.to_owned())).collect());
+    let is_name =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !part.starts_with(|c: char| c.is_ascii_digit());
+    let path: Option<Vec<String>> = query.strip_prefix("data.").and_then(|path| path.split('.').map(|part| is_name(part).then(|| part.to_owned())).collect());
     path.filter(|path| path.len() <= scan::MAX_NESTING).ok_or_else(|| CompileError::Query { query: query.to_owned() })
 }
 
@@ -215,7 +221,7 @@ fn check_imports(source: &str) -> Result<(), CompileError> {
 }
 
 /// An engine with the module, and the text that it has.
-fn parse(source: &str, dialect: Dialect) -> Result<(Engine, String), CompileError> {
+fn parse(source: &str, dialect: Dialect, has_if: bool) -> Result<(Engine, String), CompileError> {
     match dialect {
         Dialect::V0 => parse_as(source, true).map(|engine| (engine, source.to_owned())),
         Dialect::V1 => parse_as(source, false).map(|engine| (engine, source.to_owned())),
@@ -224,6 +230,10 @@ fn parse(source: &str, dialect: Dialect) -> Result<(Engine, String), CompileErro
                 Ok(engine) => return Ok((engine, source.to_owned())),
                 Err(error) => error,
             };
+            // Without it `if` is a name there, and `auth = {…} if {…}` two rules, the first without its condition.
+            if has_if && !["import future.keywords", "import rego.v1"].iter().any(|import| source.contains(import)) {
+                return Err(newer);
+            }
             match parse_as(source, true) {
                 Ok(mut engine) => {
                     rewrite::refuse_keywords(&mut engine, &newer)?;

@@ -1,5 +1,7 @@
 //! Modules that would crash, hang or fill the memory: each ends in an error, soon, on a thread with a small stack.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic too")]
+
 use connectors_expr::{Dialect, Rego};
 use std::fmt::Write as _;
 use std::thread;
@@ -42,7 +44,11 @@ fn hazards() -> Vec<(&'static str, String, &'static str)> {
         ("a function that is put in another's place", "f(n) := g(n)\ng(n) := n\nr if g(1) with data.p.g as f\nx := r".to_owned(), ""),
         ("a rule that reads all", "x := data[y]\ny := \"p\"".to_owned(), "recursive"),
         ("a long chain of rules", format!("x := r0\n{}r1000 := 1", rules(1000, |index| format!("r{index} := r{}", index + 1))), "nested too deeply"),
-        ("a long chain of functions", format!("x := r0(1)\n{}r1000(n) := n", rules(1000, |index| format!("r{index}(n) := r{}(n)", index + 1))), "nested too deeply"),
+        (
+            "a long chain of functions",
+            format!("x := r0(1)\n{}r1000(n) := n", rules(1000, |index| format!("r{index}(n) := r{}(n)", index + 1))),
+            "nested too deeply",
+        ),
         ("a long text", format!("x := \"{}\"", "a".repeat(100_000)), "64 KiB"),
         ("a huge range", "x := count(numbers.range(1, 1000000000))".to_owned(), "makes too much"),
         ("a huge range by steps", "x := count(numbers.range_step(-9000000000000000000, 9000000000000000000, 1))".to_owned(), "makes too much"),
@@ -50,18 +56,42 @@ fn hazards() -> Vec<(&'static str, String, &'static str)> {
         ("a wide field", "x := sprintf(\"%999999999d\", [1])".to_owned(), "makes too much"),
         ("a wide field by an argument", "x := sprintf(\"%*d\", [999999999, 1])".to_owned(), "makes too much"),
         ("a precise number", "x := sprintf(\"%.999999999f\", [1.5])".to_owned(), "makes too much"),
-        ("doubled texts", format!("t0 := \"0123456789\"\n{}x := t40", rules(40, |index| format!("t{} := concat(\"\", [t{index}, t{index}])", index + 1))), "makes too much"),
+        (
+            "doubled texts",
+            format!("t0 := \"0123456789\"\n{}x := t40", rules(40, |index| format!("t{} := concat(\"\", [t{index}, t{index}])", index + 1))),
+            "makes too much",
+        ),
         ("encoded texts", format!("{big}t0 := big\n{}x := t30", rules(30, |index| format!("t{} := hex.encode(t{index})", index + 1))), "makes too much"),
         ("a text for each character", format!("{big}x := replace(big, \"0\", big)"), "makes too much"),
         ("a text for each match", format!("{big}x := regex.replace(big, \"[0-9]\", big)"), "makes too much"),
-        ("a large text again and again", format!("{big}x := [y | some i in numbers.range(1, 90000); y := concat(\"\", [big, sprintf(\"%d\", [i])])]"), "rule data.p.x: "),
+        (
+            "a large text again and again",
+            format!("{big}x := [y | some i in numbers.range(1, 90000); y := concat(\"\", [big, sprintf(\"%d\", [i])])]"),
+            "rule data.p.x: ",
+        ),
         ("a wide tree", format!("t0 := [1]\n{}x := json.marshal(t40)", rules(40, |index| format!("t{} := [t{index}, t{index}]", index + 1))), "makes too much"),
         ("a wide result", format!("t0 := [1]\n{}x := t40", rules(40, |index| format!("t{} := [t{index}, t{index}]", index + 1))), "makes too much"),
         ("a huge shift", "x := bits.lsh(1, 1000000000)".to_owned(), "makes too much"),
-        ("a huge number", format!("t0 := 99999999\n{}x := sprintf(\"%d\", [t16])", rules(16, |index| format!("t{} := t{index} * t{index}", index + 1))), "rule data.p.x: "),
-        ("many loops", "x := count([1 | some a in numbers.range(1, 1000); some b in numbers.range(1, 1000); some c in numbers.range(1, 1000); a + b + c == 0])".to_owned(), "50 ms"),
-        ("loops in functions that fail", "f(n) := count([1 | some a in numbers.range(1, 90000); some b in numbers.range(1, 90000); a + b == 0])\nf(n) := 1\nx := f(1)".to_owned(), "rule data.p.x: "),
-        ("a condition that fails by a limit", "default x := \"default\"\nx := \"other\" if not count(numbers.range(1, 1000000000)) == 0".to_owned(), "makes too much"),
+        (
+            "a huge number",
+            format!("t0 := 99999999\n{}x := sprintf(\"%d\", [t16])", rules(16, |index| format!("t{} := t{index} * t{index}", index + 1))),
+            "rule data.p.x: ",
+        ),
+        (
+            "many loops",
+            "x := count([1 | some a in numbers.range(1, 1000); some b in numbers.range(1, 1000); some c in numbers.range(1, 1000); a + b + c == 0])".to_owned(),
+            "50 ms",
+        ),
+        (
+            "loops in functions that fail",
+            "f(n) := count([1 | some a in numbers.range(1, 90000); some b in numbers.range(1, 90000); a + b == 0])\nf(n) := 1\nx := f(1)".to_owned(),
+            "rule data.p.x: ",
+        ),
+        (
+            "a condition that fails by a limit",
+            "default x := \"default\"\nx := \"other\" if not count(numbers.range(1, 1000000000)) == 0".to_owned(),
+            "makes too much",
+        ),
         ("a pattern with large repetitions", "x := regex.match(\"((a{1,100}){1,100}){1,100}\", \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\")".to_owned(), ""),
         ("a pattern of many classes", "x := regex.match(`(\\pL\\pN\\pS){300}`, \"a\")".to_owned(), "a pattern is too large"),
         ("a pattern for a long text", format!("{big}x := regex.match(\"(0|1|[2-9]){{100}}(a|b)*$\", big)"), "a pattern is too large"),

@@ -1,5 +1,7 @@
 //! Extractors, generators and permissions, with the rules that documents show.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic too")]
+
 use connectors_expr::{Data, Dialect, EvalError, Extractor, Generator, Part, Permissions, Place, Rego, Request, Verb};
 
 const CANARY: &str = "s3cr3t-canary";
@@ -42,7 +44,7 @@ fn extractors() {
     check("auth := 1", "error: rule data.proxy.auth: the result must be an object");
     check(r#"auth = {"token": input.request.headers.Nope[0]}"#, "error: rule data.proxy.auth is undefined…");
     check("auth := {\"token\": \"a\"}\nauth := {\"token\": \"b\"}", "error: 3:1: rule data.proxy.auth has several values…");
-    check("f(x) := 1\nf(x) := 2\nauth := {\"token\": f(1)}", "error: 4:19: rule data.proxy.auth has several values…");
+    check("f(x) := 1\nf(x) := 2\nauth := {\"token\": f(1)}", "error: 4:20: rule data.proxy.auth has several values…");
     check("other := 1", "compile: the module must define data.proxy.auth…");
     check("auth := {", "compile: 3:1: …");
     check("auth := upper(1)", "compile: 2:15: upper: argument 1 is a number, and must be a string");
@@ -51,7 +53,7 @@ fn extractors() {
     check("auth := opa.runtime()", "compile: 2:9: opa.runtime isn't available here…");
     check("auth := r { r := net.lookup_ip_addr(\"x\") }", "compile: 2:18: net.lookup_ip_addr isn't available here…");
     check("auth := f(1)\nf(x) := f(x)", "compile: 3:1: rule data.proxy.f is recursive…");
-    check("auth = {\"token\": \"t\"} if { y(1) }", "compile: 2:29: undefined function y");
+    check("auth = {\"token\": \"t\"} if { y(1) }", "compile: 2:28: undefined function y");
 }
 
 #[test]
@@ -65,8 +67,13 @@ fn what_the_documents_show_wrongly_says_how_to_write_it() {
 #[test]
 fn a_condition_is_never_dropped() {
     // Version 1 but for the last line, and version 0 as a whole, where `if` would be a rule.
-    let found = extracted("auth = {\"token\": \"t\"} if {\n  input.request.method == \"X\"\n}\nold { true }", request(&vec![], "", None));
-    assert!(found.starts_with("compile: 2:23: `if` is a keyword of version 1"), "{found}");
+    let headers: Headers = vec![];
+    let found = extracted("auth = {\"token\": \"t\"} if {\n  input.request.method == \"X\"\n}\nold { true }", request(&headers, "", None));
+    assert_eq!(found, "compile: 5:5: `if` keyword is required before rule body");
+    let found = extracted("import future.keywords.in\nauth = {\"token\": \"t\"} if {\n  false\n}\nold { true }", request(&headers, "", None));
+    assert!(found.starts_with("compile: 3:23: `if` is a keyword of version 1"), "{found}");
+    let found = extracted("import future.keywords.if\nauth = {\"token\": \"t\"} if old\nold { true }", request(&headers, "", None));
+    assert_eq!(found, "t");
 }
 
 fn generator(module: &str) -> Generator {
@@ -101,8 +108,10 @@ fn generators() {
     check(r#"auth = {"position": "body", "auth": {"t": input.data.token}}"#, "JsonBody t=tok");
     check(r#"auth = {"position": "body", "contentType": "application/json; charset=utf-8", "auth": {"t": input.data.token}}"#, "JsonBody t=tok");
     check(r#"auth = {"position": "body", "contentType": "application/x-www-form-urlencoded", "auth": {"t": "x"}}"#, "FormBody t=x");
-    check(r#"auth = {"position": "header", "auth": {"X-Signature": crypto.hmac.sha256(input.request.headers["X-User"][0], "k"), "X": "1"}}"#,
-        "Header X=1,X-Signature=578f5ffdaa564b2d05e45c4d7d89300bb21b10152cb9594545f6e8360d127ee4");
+    check(
+        r#"auth = {"position": "header", "auth": {"X-Signature": crypto.hmac.sha256(input.request.headers["X-User"][0], "k"), "X": "1"}}"#,
+        "Header X=1,X-Signature=578f5ffdaa564b2d05e45c4d7d89300bb21b10152cb9594545f6e8360d127ee4",
+    );
     check(r#"auth = {"position": "cookie", "auth": {}}"#, "error: rule data.proxy.auth: position must be header, query or body");
     check(r#"auth = {"auth": {}}"#, "error: rule data.proxy.auth: position is missing");
     check(r#"auth = {"position": "header"}"#, "error: rule data.proxy.auth: auth must be an object of strings");

@@ -58,12 +58,7 @@ pub(super) fn analyse(module: &Module) -> Result<Analysis, CompileError> {
         walker.rule(rule)?;
     }
     walker.graph.check()?;
-    Ok(Analysis {
-        reads: walker.reads,
-        is_volatile: walker.is_volatile,
-        functions: walker.functions,
-        rules: walker.graph.paths(),
-    })
+    Ok(Analysis { reads: walker.reads, is_volatile: walker.is_volatile, functions: walker.functions, rules: walker.graph.paths() })
 }
 
 /// Where a span is.
@@ -147,9 +142,7 @@ impl Walker {
         self.scopes.push(bodies.first().map(|body| declared(&body.query)).unwrap_or_default());
         let head = match rule {
             Rule::Spec { head: RuleHead::Compr { refr, assign, .. }, .. } => self.indices(refr, 0).and_then(|()| self.assigned(assign.as_ref())),
-            Rule::Spec { head: RuleHead::Set { refr, key, .. }, .. } => {
-                self.indices(refr, 0).and_then(|()| key.as_ref().map_or(Ok(()), |key| self.head(key)))
-            }
+            Rule::Spec { head: RuleHead::Set { refr, key, .. }, .. } => self.indices(refr, 0).and_then(|()| key.as_ref().map_or(Ok(()), |key| self.head(key))),
             Rule::Spec { head: RuleHead::Func { assign, .. }, .. } => self.assigned(assign.as_ref()),
             Rule::Default { value, .. } => self.expr(value, 0),
         };

@@ -9,6 +9,8 @@ mod pattern;
 mod sprintf;
 mod strings;
 
+pub(crate) use sprintf::shortest as shortest_float;
+
 use super::error::Limit;
 use super::json;
 use super::meter;
@@ -163,8 +165,7 @@ pub(super) fn register<'a>(engine: &mut Engine, names: impl Iterator<Item = &'a 
             engine.add_extension(name.clone(), arguments, Box::new(move |arguments: Vec<Value>| run(|| function(&arguments))))?;
         } else if let Some(&builtin) = BUILTINS.get(name.as_str()).filter(|_| !FREE.contains(&name.as_str())) {
             let limit = if COSTLY.contains(&name.as_str()) { MAX_COSTLY_BYTES } else { MAX_ARGUMENT_BYTES };
-            let places: Vec<Ref<Expr>> =
-                (0..builtin.1).map(|_| Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 })).collect();
+            let places: Vec<Ref<Expr>> = (0..builtin.1).map(|_| Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 })).collect();
             let span = span.clone();
             engine.add_extension(
                 name.clone(),

@@ -8,8 +8,8 @@ use regorus::unstable::{Expr, Module, Rule, RuleHead};
 /// Words that begin no rule of a module which was meant as version 0.
 const KEYWORDS: &[&str] = &["contains", "every", "if", "in"];
 
-/// Refuses a module that is only version 0 because something in it isn't version 1: `auth = {…} if {…}` would be two rules there, the first without
-/// its condition.
+/// Refuses a module that is only version 0 because something in it isn't version 1: `auth = {…} if {…}` would be two rules
+/// there, the first without its condition.
 ///
 /// # Errors
 /// [`CompileError::KeywordAsRule`], with what version 1 says.
@@ -17,7 +17,8 @@ pub(super) fn refuse_keywords(engine: &mut Engine, newer: &CompileError) -> Resu
     for module in engine.get_modules() {
         for rule in &module.policy {
             let head = match rule.as_ref() {
-                Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. }, .. } | Rule::Default { refr, .. } => refr,
+                Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. }, .. }
+                | Rule::Default { refr, .. } => refr,
             };
             if let Expr::Var { span, .. } = head.as_ref()
                 && KEYWORDS.contains(&span.text())

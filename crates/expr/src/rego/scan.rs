@@ -19,11 +19,11 @@ pub(super) const MAX_CHAIN: u32 = 100;
 /// What all brackets of a module may cost. `[` and `{` triple what is inside them; a unit is about 2 µs in a debug build.
 const MAX_COST: u64 = 40_000;
 
-/// Refuses what would take long to parse, or have a tree too deep to walk.
+/// Refuses what would take long to parse, or have a tree too deep to walk. Returns whether the word `if` is in it.
 ///
 /// # Errors
 /// [`CompileError::TooLarge`], [`CompileError::TooDeep`].
-pub(super) fn scan(source: &str) -> Result<(), CompileError> {
+pub(super) fn scan(source: &str) -> Result<bool, CompileError> {
     if source.len() > MAX_SOURCE_BYTES {
         return Err(CompileError::TooLarge);
     }
@@ -31,6 +31,7 @@ pub(super) fn scan(source: &str) -> Result<(), CompileError> {
     let mut at = Position::START;
     let mut inside = Inside::Code;
     let mut word = String::new();
+    let mut has_if = false;
     for c in source.chars() {
         inside = match (inside, c) {
             (Inside::Escape, _) => Inside::Text,
@@ -52,6 +53,7 @@ pub(super) fn scan(source: &str) -> Result<(), CompileError> {
                     if word == "in" {
                         scanner.operator(at)?;
                     }
+                    has_if |= word == "if";
                     word.clear();
                 }
                 scanner.code(c, at)?;
@@ -65,7 +67,7 @@ pub(super) fn scan(source: &str) -> Result<(), CompileError> {
             at.column += 1;
         }
     }
-    Ok(())
+    Ok(has_if)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -96,7 +98,11 @@ impl Scanner {
             '\n' => self.newline = true,
             c if c.is_whitespace() => {}
             '[' | '{' | '(' => {
-                if c == '{' { self.operand() } else { self.operator(at)? }
+                if c == '{' {
+                    self.operand();
+                } else {
+                    self.operator(at)?;
+                }
                 let multiple = if c == '(' { 1 } else { 3 };
                 let cost = self.levels.last().map_or(1, |level| level.cost) * multiple;
                 self.cost += cost;

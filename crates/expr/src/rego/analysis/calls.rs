@@ -1,6 +1,6 @@
 //! Calls: whether the function exists, what it may be given, and what that says of the module.
 
-use super::{Walker, at, static_path};
+use super::{Walker, at, static_path, steps};
 use crate::rego::error::CompileError;
 use crate::rego::functions::{Known, is_volatile, known};
 use regorus::unstable::{Expr, Ref};
@@ -76,7 +76,7 @@ const TAKES: &[(&str, &[Kind])] = &[
 
 impl Walker {
     pub(super) fn call(&mut self, function: &Expr, arguments: &[Ref<Expr>]) -> Result<(), CompileError> {
-        let place = at(function.span());
+        let place = at(steps(function).0.span());
         let path = static_path(function);
         let Some((first, rest)) = path.split_first() else { return Ok(()) };
         // A variable can't be called, so scopes don't matter.

@@ -70,4 +70,3 @@ fn signed(algorithm: hmac::Algorithm, arguments: &[Value]) -> Outcome {
     let (message, key) = (text(arguments.first())?, text(arguments.get(1))?);
     Ok(hex(hmac::sign(&hmac::Key::new(algorithm, key.as_bytes()), message.as_bytes()).as_ref()))
 }
-

@@ -95,9 +95,8 @@ impl<'a> Token<'a> {
     }
 
     fn is_signed(&self, algorithm: &str, secret: &str) -> bool {
-        hmac_of(algorithm).is_some_and(|algorithm| {
-            hmac::verify(&hmac::Key::new(algorithm, secret.as_bytes()), self.message.as_bytes(), &self.signature).is_ok()
-        })
+        hmac_of(algorithm)
+            .is_some_and(|algorithm| hmac::verify(&hmac::Key::new(algorithm, secret.as_bytes()), self.message.as_bytes(), &self.signature).is_ok())
     }
 }
 

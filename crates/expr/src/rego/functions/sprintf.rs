@@ -61,7 +61,7 @@ fn term(value: &Value, out: &mut String) {
             list(&mut items.iter(), out);
             out.push(']');
         }
-        Value::Set(items) if items.len() == 0 => out.push_str("set()"),
+        Value::Set(items) if items.is_empty() => out.push_str("set()"),
         Value::Set(items) => {
             out.push('{');
             list(&mut items.iter_sorted(), out);
@@ -405,7 +405,7 @@ fn exponent(text: &str) -> String {
 }
 
 /// `%g` with the fewest digits that read back as the same number.
-fn shortest(value: f64) -> String {
+pub(crate) fn shortest(value: f64) -> String {
     /// From this power of ten on it has an exponent.
     const EXPONENT_FROM: i32 = 6;
     let text = format!("{value:e}");
