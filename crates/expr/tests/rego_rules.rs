@@ -191,6 +191,9 @@ fn what_is_read() {
     check("auth := input.request.headers[x] if { x := \"A\" }", "headers");
     check("auth := input.request.body.a.b", "body");
     check("auth := [input.request.method, input.request.path, input.request.host, input.data.x]", "method path host data");
+    check("auth := 1 if { input.request.headers != null; input.request.headers.A != null }", "headers[A]");
+    check("auth := input.request.query == null", "query[]");
+    check("auth := 1 if { input.request != null }", request);
     check("auth := input.request", request);
     check("auth := input.request[x] if { x := \"body\" }", request);
     check("auth := input", all);

@@ -10,7 +10,7 @@ use super::reads::Reads;
 use crate::Position;
 use graph::{Graph, Path};
 use regorus::Value;
-use regorus::unstable::{AssignOp, Expr, Literal, Module, Query, Ref, Rule, RuleAssign, RuleBody, RuleHead, Span};
+use regorus::unstable::{AssignOp, BoolOp, Expr, Literal, Module, Query, Ref, Rule, RuleAssign, RuleBody, RuleHead, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How deep the tree of one rule may be. What `scan` lets through is less deep, but for the parts that it can't see.
@@ -221,6 +221,7 @@ impl Walker {
             }
             Expr::UnaryExpr { expr, .. } => self.expr(expr, next),
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => self.reference(expr, next),
+            Expr::BoolExpr { op: BoolOp::Eq | BoolOp::Ne, lhs, rhs, .. } if matches!(rhs.as_ref(), Expr::Null { .. }) && self.is_map(lhs) => Ok(()),
             Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } | Expr::ArithExpr { lhs, rhs, .. } | Expr::AssignExpr { lhs, rhs, .. } => {
                 self.expr(lhs, next)?;
                 self.expr(rhs, next)
@@ -231,6 +232,24 @@ impl Walker {
                 self.expr(collection, next)
             }
         }
+    }
+
+    /// Whether that is `input.request.headers` or `.query`, which never are null: comparing them with it reads none of them.
+    fn is_map(&mut self, expr: &Expr) -> bool {
+        let (root, steps) = steps(expr);
+        let Expr::Var { span, .. } = root else { return false };
+        let Some(mut path) = self.resolve(span.text()) else { return false };
+        for step in steps {
+            let Some(step) = step else { return false };
+            path.push(step);
+        }
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        match names.as_slice() {
+            ["input", "request", "headers"] => self.reads.headers.is_there(),
+            ["input", "request", "query"] => self.reads.query.is_there(),
+            _ => return false,
+        }
+        true
     }
 
     fn comprehension(&mut self, terms: &[&Ref<Expr>], query: &Query, depth: usize) -> Result<(), CompileError> {

@@ -95,9 +95,16 @@ fn build_request(reads: &Reads, request: Request<'_>) -> Value {
 fn headers(part: &Part, fields: &dyn Fields) -> Value {
     let mut lists = Lists::default();
     fields.each(&mut |name, value| {
-        let name = canonical(name);
-        if part.has(&name) {
-            lists.add(name, lossy(value));
+        let may_be_read = match part {
+            Part::None => false,
+            Part::Keys(keys) => keys.iter().any(|key| key.as_bytes().eq_ignore_ascii_case(name)),
+            Part::All => true,
+        };
+        if may_be_read {
+            let name = canonical(name);
+            if part.has(&name) {
+                lists.add(name, lossy(value));
+            }
         }
     });
     lists.into_value()

@@ -29,7 +29,7 @@ pub enum Part {
     /// Nothing.
     #[default]
     None,
-    /// The values of these keys.
+    /// The values of these keys; if there are none, only that the map is there.
     Keys(BTreeSet<String>),
     /// All of it, or what can't be told.
     All,
@@ -49,6 +49,13 @@ impl Part {
             Self::None => false,
             Self::Keys(keys) => keys.contains(key),
             Self::All => true,
+        }
+    }
+
+    /// Notes that it matters that the map is there.
+    pub(super) fn is_there(&mut self) {
+        if *self == Self::None {
+            *self = Self::Keys(BTreeSet::new());
         }
     }
 
