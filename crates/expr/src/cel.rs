@@ -70,8 +70,8 @@ impl Cel {
         }
         guard::limited(|| {
             let value = Value::resolve_val(&self.expression, &context).map_err(|error| self.failed(&error))?;
-            value::describe(value.as_ref()).ok_or(CelError::Limit)
-        })?
+            value::describe(value.as_ref()).ok_or(CelError::Failed)
+        })
     }
 
     fn failed(&self, error: &::cel::ExecutionError) -> CelError {
@@ -122,6 +122,6 @@ impl Condition {
         guard::limited(|| {
             let value = Value::resolve_val(&self.0.expression, &context).map_err(|error| self.0.failed(&error))?;
             value.downcast_ref::<::cel::common::types::CelBool>().map(|value| *value.inner()).ok_or(CelError::NotBool)
-        })?
+        })
     }
 }

@@ -6,6 +6,7 @@
 //! expression alone, never from a request, a Secret or a result.
 
 mod cel;
+mod clock;
 mod pattern;
 mod position;
 mod rego;

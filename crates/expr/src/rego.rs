@@ -23,7 +23,7 @@ pub use input::{Data, Fields, Request};
 pub use permissions::{Permissions, Verb};
 pub use reads::{Part, Reads};
 
-use crate::Position;
+use crate::{Position, clock};
 use analysis::Analysis;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, PolicyLengthConfig, Value};
@@ -140,16 +140,19 @@ impl Rego {
     /// Evaluates under limits. A result is small enough to be walked.
     fn value(&self, input: Value) -> Result<Value, EvalError> {
         let Some(engine) = &self.engine else { return Ok(Value::Undefined) };
+        let is_late = |result: &Result<Value, EvalError>| matches!(result, Err(EvalError::Limit { limit: Limit::Time, .. }));
+        clock::fairly(meter::MAX_TIME, is_late, || self.value_once(engine.clone(), input.clone()))
+    }
+
+    fn value_once(&self, mut engine: Engine, input: Value) -> Result<Value, EvalError> {
+        let broken = |limit| EvalError::Limit { rule: self.rule.to_string(), limit };
         let result = meter::metered(|| {
-            let mut engine = engine.clone();
             engine.set_input(input);
-            let value = engine.eval_rule(self.entry.clone());
-            if let Ok(value) = &value {
-                functions::check_result(value).map_err(|limit| EvalError::Limit { rule: self.rule.to_string(), limit })?;
-            }
-            value.map_err(|error| self.failed(&error))
+            let value = engine.eval_rule(self.entry.clone()).map_err(|error| self.failed(&error))?;
+            functions::check_result(&value).map_err(broken)?;
+            Ok(value)
         });
-        result.unwrap_or_else(|limit| Err(EvalError::Limit { rule: self.rule.to_string(), limit }))
+        result.unwrap_or_else(|limit| Err(broken(limit)))
     }
 
     /// The interpreter's texts have values in them, so only the place is taken from them, and which kind it is.

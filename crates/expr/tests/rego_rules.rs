@@ -273,3 +273,25 @@ fn old_bodies_in_a_row() {
     let set = Rego::compile("package p\nx[n] { n := input.a } { n := input.b }\n", "data.p.x", Dialect::Either).unwrap_err();
     assert_eq!(set.to_string(), "2:23: else cannot be used with set rules");
 }
+
+#[test]
+fn functions_of_version_0() {
+    let check = |expr: &str, expect: &str| {
+        let module = format!("package p\nx = {expr}\nold {{ true }}\n");
+        let rego = Rego::compile(&module, "data.p.x", Dialect::Either).unwrap_or_else(|error| panic!("{expr}: {error}"));
+        assert_eq!(rego.eval("{}"), Ok(Some(expect.to_owned())), "{expr}");
+        let error = Rego::compile(&module.replace("old { true }", ""), "data.p.x", Dialect::V1).unwrap_err();
+        assert!(error.to_string().contains("undefined function"), "{error}");
+    };
+    check("any([false, true])", "true");
+    check("all({true, false})", "false");
+    check("all([])", "true");
+    check("cast_array({2, 1})", "[1,2]");
+    check("cast_set([2, 1, 2])", "[1,2]");
+    check("cast_string(\"a\")", "\"a\"");
+    check("cast_object({\"a\": 1})", "{\"a\":1}");
+    check("cast_boolean(false)", "false");
+    check("cast_null(null)", "null");
+    check("re_match(\"^a\\\\d$\", \"a1\")", "true");
+    check("set_diff({1, 2}, {2})", "[1]");
+}

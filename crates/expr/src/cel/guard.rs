@@ -5,6 +5,7 @@
 //! is `x`, or an empty map for null, for `has()`: null has no members, which is no error in cel-go.
 
 use super::error::CelError;
+use crate::clock;
 use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use ::cel::common::types::{CelBytes, CelInt, CelMap, CelNull, CelString, DYN_TYPE, INT_TYPE};
 use ::cel::common::value::{CowVal, Val};
@@ -27,14 +28,17 @@ thread_local! {
 /// Runs `evaluate` with a deadline.
 ///
 /// # Errors
-/// [`CelError::Limit`] if it broke one meanwhile, whatever came out.
-pub(super) fn limited<T>(evaluate: impl FnOnce() -> T) -> Result<T, CelError> {
-    let deadline = Instant::now() + MAX_TIME;
-    DEADLINE.set(Some(deadline));
-    IS_BROKEN.set(false);
-    let result = evaluate();
-    DEADLINE.set(None);
-    if IS_BROKEN.get() || Instant::now() > deadline { Err(CelError::Limit) } else { Ok(result) }
+/// Its own, or [`CelError::Limit`] if it broke one meanwhile, whatever came out.
+pub(super) fn limited<T>(mut evaluate: impl FnMut() -> Result<T, CelError>) -> Result<T, CelError> {
+    let is_late = |result: &Result<T, CelError>| matches!(result, Err(CelError::Limit));
+    clock::fairly(MAX_TIME, is_late, || {
+        let deadline = Instant::now() + MAX_TIME;
+        DEADLINE.set(Some(deadline));
+        IS_BROKEN.set(false);
+        let result = evaluate();
+        DEADLINE.set(None);
+        if IS_BROKEN.get() || Instant::now() > deadline { Err(CelError::Limit) } else { result }
+    })
 }
 
 /// The error of a function that was asked for too much; it is noted too, since `||` swallows errors.

@@ -46,6 +46,7 @@ pub(super) fn analyse(module: &Module) -> Result<Analysis, CompileError> {
         deepest: 0,
         mentioned: BTreeSet::new(),
         is_head: false,
+        is_v1: module.rego_v1,
         package,
     };
     for import in &module.imports {
@@ -82,6 +83,7 @@ struct Walker {
     /// The variables of the current body.
     mentioned: BTreeSet<String>,
     is_head: bool,
+    is_v1: bool,
 }
 
 impl Walker {

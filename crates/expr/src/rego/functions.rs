@@ -3,6 +3,7 @@
 //! A function that fails is undefined, as in OPA, and only a limit ends the evaluation.
 
 mod crypto;
+mod former;
 mod jwt;
 mod numbers;
 mod pattern;
@@ -65,6 +66,20 @@ const OWN: &[(&str, u8, Function)] = &[
     ("sprintf", 2, sprintf::sprintf),
     ("strings.replace_n", 2, strings::replace_n),
     ("trace", 1, trace),
+];
+
+/// Those that only version 0 has; OPA refuses them in version 1.
+const FORMER: &[(&str, u8, Function)] = &[
+    ("all", 1, former::all),
+    ("any", 1, former::any),
+    ("cast_array", 1, former::cast_array),
+    ("cast_boolean", 1, former::cast_boolean),
+    ("cast_null", 1, former::cast_null),
+    ("cast_object", 1, former::cast_object),
+    ("cast_set", 1, former::cast_set),
+    ("cast_string", 1, former::cast_string),
+    ("re_match", 2, pattern::is_match),
+    ("set_diff", 2, former::set_diff),
 ];
 
 /// The interpreter's whose time and result are bounded by small constants, whatever they get, so that a limit would only cost time; and those that it
@@ -132,8 +147,8 @@ pub(super) enum Known {
     Unknown,
 }
 
-/// Looks a function up.
-pub(super) fn known(name: &str) -> Known {
+/// Looks a function up, for version 1 or version 0.
+pub(super) fn known(name: &str, is_v1: bool) -> Known {
     if FORBIDDEN.iter().any(|prefix| name.starts_with(prefix)) {
         return Known::Forbidden;
     }
@@ -141,7 +156,7 @@ pub(super) fn known(name: &str) -> Known {
         return Known::Print;
     }
     let builtin = BUILTINS.get(name).filter(|_| !name.starts_with("__"));
-    match (own(name), builtin) {
+    match (own(name).filter(|_| !(is_v1 && is_former(name))), builtin) {
         (_, Some((_, arguments))) => Known::Function { arguments: usize::from(*arguments), takes_result: true },
         (Some((_, arguments, _)), None) => Known::Function { arguments: usize::from(*arguments), takes_result: false },
         (None, None) => Known::Unknown,
@@ -178,7 +193,12 @@ pub(super) fn register<'a>(engine: &mut Engine, names: impl Iterator<Item = &'a 
 }
 
 fn own(name: &str) -> Option<&'static (&'static str, u8, Function)> {
-    OWN.binary_search_by_key(&name, |(own, ..)| own).ok().and_then(|index| OWN.get(index))
+    let find = |table: &'static [(&'static str, u8, Function)]| table.binary_search_by_key(&name, |(own, ..)| own).ok().and_then(|index| table.get(index));
+    find(OWN).or_else(|| find(FORMER))
+}
+
+fn is_former(name: &str) -> bool {
+    FORMER.iter().any(|(former, ..)| *former == name)
 }
 
 fn run(function: impl FnOnce() -> Outcome) -> anyhow::Result<Value> {
@@ -300,7 +320,9 @@ mod tests {
 
     #[test]
     fn the_table_is_sorted() {
-        assert!(OWN.is_sorted_by_key(|(name, ..)| *name));
+        for table in [OWN, FORMER] {
+            assert!(table.is_sorted_by_key(|(name, ..)| *name));
+        }
     }
 
     #[test]
@@ -312,12 +334,14 @@ mod tests {
 
     #[test]
     fn names() {
-        let check = |name: &str, expect: Known| assert_eq!(known(name), expect, "{name}");
+        let check = |name: &str, expect: Known| assert_eq!(known(name, true), expect, "{name}");
         check("http.send", Known::Forbidden);
         check("net.lookup_ip_addr", Known::Forbidden);
         check("opa.runtime", Known::Forbidden);
         check("hmac.sha256", Known::Unknown);
         check("yaml.marshal", Known::Unknown);
+        check("re_match", Known::Unknown);
+        assert_eq!(known("re_match", false), Known::Function { arguments: 2, takes_result: false });
         check("print", Known::Print);
         check("crypto.hmac.sha256", Known::Function { arguments: 2, takes_result: false });
         check("concat", Known::Function { arguments: 2, takes_result: true });
