@@ -295,3 +295,18 @@ fn functions_of_version_0() {
     check("re_match(\"^a\\\\d$\", \"a1\")", "true");
     check("set_diff({1, 2}, {2})", "[1]");
 }
+
+#[test]
+fn texts_as_go_makes_them() {
+    let check = |expr: &str, expect: &str| {
+        let rego = Rego::compile(&format!("package p\nx := {expr}\n"), "data.p.x", Dialect::V1).unwrap_or_else(|error| panic!("{expr}: {error}"));
+        assert_eq!(rego.eval("{}"), Ok(Some(expect.to_owned())), "{expr}");
+    };
+    check("upper(\"straße é\")", "\"STRAßE É\"");
+    check("lower(\"İÀΣ\")", "\"iàσ\"");
+    check("urlquery.encode(\"a b~*é\")", "\"a+b~%2A%C3%A9\"");
+    check("urlquery.encode_object({\"b\": \"1\", \"a\": [\"x y\", \"z\"]})", "\"a=x+y\\u0026a=z\\u0026b=1\"");
+    check("time.format([0, \"UTC\", \"20060102T150405Z\"])", "\"19700101T000000Z\"");
+    check("regex.match(`^\\w+\\s\\d$`, \"ab 1\")", "true");
+    check("strings.replace_n({\"a\": \"b\", \"b\": \"c\"}, \"ab\")", "\"bc\"");
+}

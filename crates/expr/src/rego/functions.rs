@@ -7,8 +7,10 @@ mod former;
 mod jwt;
 mod numbers;
 mod pattern;
+mod query;
 mod sprintf;
 mod strings;
+mod timing;
 
 pub(crate) use sprintf::shortest as shortest_float;
 
@@ -53,6 +55,7 @@ const OWN: &[(&str, u8, Function)] = &[
     ("io.jwt.verify_hs384", 2, jwt::verify_hs384),
     ("io.jwt.verify_hs512", 2, jwt::verify_hs512),
     ("json.marshal", 1, marshal),
+    ("lower", 1, strings::lower),
     ("numbers.range", 2, numbers::range),
     ("numbers.range_step", 3, numbers::range_step),
     ("regex.find_all_string_submatch_n", 3, pattern::find_all),
@@ -65,7 +68,11 @@ const OWN: &[(&str, u8, Function)] = &[
     ("split", 2, strings::split),
     ("sprintf", 2, sprintf::sprintf),
     ("strings.replace_n", 2, strings::replace_n),
+    ("time.format", 1, timing::format),
     ("trace", 1, trace),
+    ("upper", 1, strings::upper),
+    ("urlquery.encode", 1, query::encode),
+    ("urlquery.encode_object", 1, query::encode_object),
 ];
 
 /// Those that only version 0 has; OPA refuses them in version 1.

@@ -14,6 +14,28 @@ pub(super) fn concat(arguments: &[Value]) -> Outcome {
     Ok(Value::from(parts.join(delimiter)))
 }
 
+/// OPA's `lower(text)`: character by character, as Go does.
+pub(super) fn lower(arguments: &[Value]) -> Outcome {
+    /// Its small letter is two characters in Unicode's full mapping.
+    const DOTTED_I: char = '\u{130}';
+    mapped(arguments, |c| if c == DOTTED_I { Some('i') } else { only(c.to_lowercase()) })
+}
+
+/// OPA's `upper(text)`: character by character, as Go does, so that `ß` stays.
+pub(super) fn upper(arguments: &[Value]) -> Outcome {
+    mapped(arguments, |c| only(c.to_uppercase()))
+}
+
+fn mapped(arguments: &[Value], map: impl Fn(char) -> Option<char>) -> Outcome {
+    let whole = text(arguments.first())?;
+    made(whole.len())?;
+    Ok(Value::from(whole.chars().map(|c| map(c).unwrap_or(c)).collect::<String>()))
+}
+
+fn only(mut mapped: impl Iterator<Item = char>) -> Option<char> {
+    mapped.next().filter(|_| mapped.next().is_none())
+}
+
 /// OPA's `replace(text, old, new)`.
 pub(super) fn replace(arguments: &[Value]) -> Outcome {
     let (old, new) = (text(arguments.get(1))?, text(arguments.get(2))?);
