@@ -67,6 +67,7 @@ const OWN: &[(&str, u8, Function)] = &[
     ("replace", 3, strings::replace),
     ("split", 2, strings::split),
     ("sprintf", 2, sprintf::sprintf),
+    ("strings.count", 2, strings::count),
     ("strings.replace_n", 2, strings::replace_n),
     ("time.format", 1, timing::format),
     ("trace", 1, trace),
@@ -137,6 +138,9 @@ const MAX_ARGUMENT_BYTES: usize = 2 << 20;
 const MAX_COSTLY_BYTES: usize = 16 << 10;
 const COSTLY: &[&str] = &["glob.match", "graph.reachable", "graph.reachable_paths", "json.patch", "regex.template_match"];
 
+/// The interpreter's that take texts apart by bytes, and panic inside a character that has several.
+const ASCII: &[&str] = &["time.parse_duration_ns", "time.parse_ns", "time.parse_rfc3339_ns"];
+
 /// The largest integer in bits: writing it in decimal is quadratic.
 const MAX_INTEGER_BITS: u64 = 8 << 10;
 
@@ -189,10 +193,18 @@ pub(super) fn register<'a>(engine: &mut Engine, names: impl Iterator<Item = &'a 
             let limit = if COSTLY.contains(&name.as_str()) { MAX_COSTLY_BYTES } else { MAX_ARGUMENT_BYTES };
             let places: Vec<Ref<Expr>> = (0..builtin.1).map(|_| Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 })).collect();
             let span = span.clone();
+            let is_ascii = ASCII.contains(&name.as_str());
             engine.add_extension(
                 name.clone(),
                 builtin.1,
-                Box::new(move |arguments: Vec<Value>| run(|| guarded(builtin, limit, &span, &places, &arguments))),
+                Box::new(move |arguments: Vec<Value>| {
+                    run(|| {
+                        if is_ascii && arguments.iter().any(|argument| matches!(argument, Value::String(text) if !text.is_ascii())) {
+                            return Err(Stop::Undefined);
+                        }
+                        guarded(builtin, limit, &span, &places, &arguments)
+                    })
+                }),
             )?;
         }
     }
@@ -334,7 +346,7 @@ mod tests {
 
     #[test]
     fn what_is_free_exists() {
-        for name in FREE.iter().chain(COSTLY) {
+        for name in FREE.iter().chain(COSTLY).chain(ASCII) {
             assert!(BUILTINS.contains_key(name), "{name}");
         }
     }

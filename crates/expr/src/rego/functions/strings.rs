@@ -36,6 +36,13 @@ fn only(mut mapped: impl Iterator<Item = char>) -> Option<char> {
     mapped.next().filter(|_| mapped.next().is_none())
 }
 
+/// OPA's `strings.count(text, part)`: how often it's there without overlapping; an empty part is between all characters.
+pub(super) fn count(arguments: &[Value]) -> Outcome {
+    let (whole, part) = (text(arguments.first())?, text(arguments.get(1))?);
+    meter::charge(whole.len())?;
+    Ok(Value::from(if part.is_empty() { whole.chars().count() + 1 } else { whole.matches(part).count() }))
+}
+
 /// OPA's `replace(text, old, new)`.
 pub(super) fn replace(arguments: &[Value]) -> Outcome {
     let (old, new) = (text(arguments.get(1))?, text(arguments.get(2))?);
