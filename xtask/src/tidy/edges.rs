@@ -13,6 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("connectors-http1", &[]),
     ("connectors-credentials", &["core"]),
     ("connectors-crd", &["core", "credentials"]),
+    ("connectors-expr", &[]),
     ("connectors-net", &["core", "http1"]),
     ("connectors-proxy", &["core", "credentials", "net", "http1"]),
     ("connectors-standalone", &["core", "crd"]),
@@ -34,6 +35,7 @@ const FUZZING: &str = "fuzzing";
 const ABSENT: &[(&str, &[&str], &str)] = &[
     ("connectors-core", &["tokio", "hyper", "kube", "tonic"], "core is pure and sync"),
     ("connectors-http1", &["tokio", "hyper", "kube", "tonic"], "http1 has no I/O"),
+    ("connectors-expr", &["tokio", "hyper", "kube", "tonic"], "expressions have no I/O"),
     ("connectors-proxy", &["kube"], "the data path cannot name kube"),
 ];
 

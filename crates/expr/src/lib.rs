@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod cel;
+mod clock;
+mod pattern;
+mod position;
+mod rego;
+mod secret;
+
+pub use cel::{Cel, CelCompileError, CelError, CelValue, Condition, Response};
+pub use position::Position;
+pub use rego::{CompileError, Data, Dialect, EvalError, Extractor, Fields, Generated, Generator, Limit, Part, Permissions, Place, Reads, Rego, Request, Verb};
+pub use secret::Secret;
