@@ -7,10 +7,10 @@ use std::time::Duration;
 /// quotas such a wait may be as long as the limit, and isn't the expression's fault.
 const TRIES: u32 = 4;
 
-/// Runs `evaluate`, again if it is late although its thread had less than half of `limit`.
+/// Runs `evaluate`, again if it is late although its thread had less than half of `limit` for all tries together.
 pub(crate) fn fairly<T>(limit: Duration, is_late: impl Fn(&T) -> bool, mut evaluate: impl FnMut() -> T) -> T {
+    let start = thread_time();
     for _ in 1..TRIES {
-        let start = thread_time();
         let result = evaluate();
         if !is_late(&result) || thread_time().saturating_sub(start) > limit / 2 {
             return result;

@@ -8,6 +8,7 @@ mod jwt;
 mod numbers;
 mod pattern;
 mod query;
+mod signing;
 mod sprintf;
 mod strings;
 mod timing;

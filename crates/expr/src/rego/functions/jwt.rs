@@ -1,9 +1,10 @@
-//! OPA's `io.jwt.*` with shared secrets: HS256, HS384, HS512.
+//! OPA's `io.jwt.*`: signing with all algorithms, verifying with shared secrets (HS256, HS384, HS512).
 
+use super::signing::{field, hmac_of, sign, unbase64};
 use super::{MAX_ARGUMENT_BYTES, Outcome, Stop, Value, charge_all, crypto, json, text};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `[header, payload, signature in hexadecimal]`, unverified.
@@ -59,7 +60,7 @@ pub(super) fn decode_verify(arguments: &[Value]) -> Outcome {
     }
 }
 
-/// A token with header and payload as OPA writes objects, signed with a JWK of type `oct`.
+/// A token with header and payload as OPA writes objects, signed with a JWK.
 pub(super) fn encode_sign(arguments: &[Value]) -> Outcome {
     charge_all(arguments, MAX_ARGUMENT_BYTES)?;
     let [header @ Value::Object(_), payload @ Value::Object(_), key] = arguments else { return Err(Stop::Undefined) };
@@ -107,36 +108,12 @@ fn verify(algorithm: &str, arguments: &[Value]) -> Outcome {
 }
 
 fn encode(header: &Value, header_text: &str, payload_text: &str, key: &Value) -> Outcome {
-    let algorithm = hmac_of(text(field(header, "alg"))?).ok_or(Stop::Undefined)?;
-    if text(field(key, "kty"))? != "oct" {
-        return Err(Stop::Undefined);
-    }
-    let secret = unbase64(text(field(key, "k"))?)?;
+    let algorithm = text(field(header, "alg"))?;
     let mut token = URL_SAFE_NO_PAD.encode(header_text);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(payload_text, &mut token);
-    let signature = hmac::sign(&hmac::Key::new(algorithm, &secret), token.as_bytes());
+    let signature = sign(algorithm, key, token.as_bytes())?;
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut token);
     Ok(Value::from(token))
-}
-
-fn hmac_of(algorithm: &str) -> Option<hmac::Algorithm> {
-    match algorithm {
-        "HS256" => Some(hmac::HMAC_SHA256),
-        "HS384" => Some(hmac::HMAC_SHA384),
-        "HS512" => Some(hmac::HMAC_SHA512),
-        _ => None,
-    }
-}
-
-fn unbase64(text: &str) -> Result<Vec<u8>, Stop> {
-    URL_SAFE_NO_PAD.decode(text).or_else(|_| URL_SAFE.decode(text)).map_err(|_| Stop::Undefined)
-}
-
-fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-    match value {
-        Value::Object(fields) => fields.get(&Value::from(name)),
-        _ => None,
-    }
 }
