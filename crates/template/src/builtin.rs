@@ -18,7 +18,7 @@ const ANY: &[Param] = &[Param::Any];
 pub(crate) static FUNCTIONS: &[Function] = &[
     Function::special("and", TWO, Call::And),
     Function::special("or", TWO, Call::Or),
-    Function::special("call", TWO, Call::Call),
+    Function::special("call", TWO, Call::Value),
     Function::new("not", REFLECT, |_, args| Ok(Value::Bool(!is_true(args.value(0))))),
     Function::variadic("index", TWO, index),
     Function::new("len", REFLECT, length),

@@ -225,7 +225,7 @@ impl Executor<'_> {
         match function.call {
             Call::And | Call::Or => return self.and_or(matches!(function.call, Call::Or), args, last),
             Call::Unusable(why) => return Err(self.fail(why.to_owned())),
-            Call::Code(_) | Call::Call => {}
+            Call::Code(_) | Call::Value => {}
         }
         let base = self.stack.len();
         self.stack.extend(receiver);
@@ -339,7 +339,6 @@ impl Executor<'_> {
             (Param::Any | Param::Reflect | Param::String, NodeKind::String(_, text)) => Some(text.clone()),
             (Param::Any | Param::Reflect, NodeKind::Number(number)) => return number.ideal().map(Slot::plain).map_err(|message| self.fail(message)),
             (Param::Int, NodeKind::Number(number)) => number.int.map(|int| Value::Int(IntKind::Int, int)),
-            (Param::Int64, NodeKind::Number(number)) => number.int.map(|int| Value::Int(IntKind::Int64, int)),
             (Param::Duration, NodeKind::Number(number)) => number.int.map(|int| Value::Int(IntKind::Duration, int)),
             (Param::Uint32, NodeKind::Number(number)) => number.uint.map(|uint| Value::Uint(UintKind::Uint32, u64::from(uint as u32))),
             (Param::Float, NodeKind::Number(number)) => number.float.map(Value::Float),
@@ -352,7 +351,7 @@ impl Executor<'_> {
         let expected = match param {
             Param::String => "string",
             Param::Bool => "bool",
-            Param::Int | Param::Int64 | Param::Duration => "integer",
+            Param::Int | Param::Duration => "integer",
             Param::Uint32 => "unsigned integer",
             Param::Float => "float",
             _ => return Err(self.fail(format!("can't handle {text} for arg of type {}", param.name()))),
@@ -381,7 +380,7 @@ fn param(function: &Function, index: usize) -> Param {
 fn size_of_argument(value: &Value) -> usize {
     match value {
         Value::String(text) | Value::Bytes(text) => text.len(),
-        Value::List(list) => list.items().len() * size_of::<Value>(),
+        Value::List(list) => size_of_val(list.items()),
         _ => 0,
     }
 }

@@ -49,7 +49,6 @@ pub(crate) enum Param {
     Reflect,
     String,
     Int,
-    Int64,
     Uint32,
     Float,
     Bool,
@@ -71,7 +70,6 @@ impl Param {
             Self::Reflect => "reflect.Value",
             Self::String => "string",
             Self::Int => "int",
-            Self::Int64 => "int64",
             Self::Uint32 => "uint32",
             Self::Float => "float64",
             Self::Bool => "bool",
@@ -102,7 +100,6 @@ impl Param {
             (Self::Any | Self::Reflect, _)
             | (Self::String, Value::String(_))
             | (Self::Int, Value::Int(IntKind::Int, _))
-            | (Self::Int64, Value::Int(IntKind::Int64, _))
             | (Self::Duration, Value::Int(IntKind::Duration, _))
             | (Self::Uint32, Value::Uint(UintKind::Uint32, _))
             | (Self::Float, Value::Float(_))
@@ -213,10 +210,11 @@ type Code = fn(&mut Env, Args<'_>) -> Result<Value, Failure>;
 /// How a function is called.
 pub(crate) enum Call {
     Code(Code),
-    /// `and`, `or` and `call` see their arguments before they are evaluated.
+    /// `and` and `or` see their arguments before they are evaluated.
     And,
     Or,
-    Call,
+    /// `call`, of a value that is a function, if there were one.
+    Value,
     /// A method whose results templates can't use, and what Go says then.
     Unusable(&'static str),
 }

@@ -59,7 +59,11 @@ pub(crate) enum Instruction {
     /// As `If`, and dot is the value.
     With(NodeId, Target),
     /// Opens a scope and a loop; with nothing to iterate over goes to `otherwise`, in the end to `end`.
-    Range { pipe: NodeId, otherwise: Target, end: Target },
+    Range {
+        pipe: NodeId,
+        otherwise: Target,
+        end: Target,
+    },
     /// The end of the body of a loop.
     Next,
     Break,

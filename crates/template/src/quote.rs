@@ -132,11 +132,13 @@ pub(crate) fn unquote_char(text: &str, mark: char) -> Option<(Unquoted, &str)> {
         '\\' => simple('\\'),
         '\'' | '"' if escape == mark => simple(escape),
         'x' | 'u' | 'U' => {
-            let digits = rest.get(..match escape {
-                'x' => 2,
-                'u' => 4,
-                _ => 8,
-            })?;
+            let digits = rest.get(
+                ..match escape {
+                    'x' => 2,
+                    'u' => 4,
+                    _ => 8,
+                },
+            )?;
             if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return None;
             }

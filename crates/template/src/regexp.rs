@@ -166,7 +166,7 @@ impl<'a> Translator<'a> {
         let number = |text: &str| text.parse::<u32>().unwrap_or(u32::MAX);
         let (minimum, maximum) = (number(minimum), if maximum.is_empty() { None } else { Some(number(maximum)) });
         if minimum > MAX_REPEAT || maximum.is_some_and(|maximum| maximum > MAX_REPEAT || minimum > maximum) {
-            return Err(error("invalid repeat count", self.rest[..=end].as_bytes()));
+            return Err(error("invalid repeat count", &self.rest.as_bytes()[..=end]));
         }
         Ok(Some(end + 1))
     }
@@ -185,7 +185,7 @@ impl<'a> Translator<'a> {
             let end = self.rest.find('>').ok_or_else(|| error("invalid named capture", self.rest.as_bytes()))?;
             let name = &self.rest[start.len()..end];
             if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-                return Err(error("invalid named capture", self.rest[..=end].as_bytes()));
+                return Err(error("invalid named capture", &self.rest.as_bytes()[..=end]));
             }
             // Rust wants a letter first. Names only count in replacements, where they are looked up by `group_name`.
             self.out.push_str(&format!("(?P<{}>", group_name(name)));
@@ -266,7 +266,7 @@ impl<'a> Translator<'a> {
         let mut chars = start.chars();
         chars.next();
         let Some(first) = chars.next() else { return Err(error("trailing backslash at end of expression", b"")) };
-        let bad = |end: &str| error("invalid escape sequence", start[..start.len() - end.len()].as_bytes());
+        let bad = |end: &str| error("invalid escape sequence", &start.as_bytes()[..start.len() - end.len()]);
         let character = match first {
             '1'..='7' if !chars.as_str().starts_with(|next: char| matches!(next, '0'..='7')) => return Err(bad(chars.as_str())),
             '0'..='7' => {
@@ -319,7 +319,7 @@ impl<'a> Translator<'a> {
         };
         self.advance(2 + length);
         if Regex::new(&class).is_err() {
-            return Err(error("invalid character class range", start[..2 + length].as_bytes()));
+            return Err(error("invalid character class range", &start.as_bytes()[..2 + length]));
         }
         Ok(class)
     }

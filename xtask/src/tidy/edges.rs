@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("connectors-crd", &["core", "credentials"]),
     ("connectors-net", &["core", "http1"]),
     ("connectors-proxy", &["core", "credentials", "net", "http1"]),
+    ("connectors-template", &[]),
     ("connectors-standalone", &["core", "crd"]),
     ("connectors-cli", &["core", "http1", "credentials", "crd", "net", "proxy", "standalone"]),
     (TESTKIT, &["core", "http1", "credentials", "net", "proxy", "standalone"]),

@@ -563,7 +563,8 @@ impl Format<'_> {
             None => (None, 1),
             Some(close) => {
                 let digits = &rest[1..close];
-                let number = if digits.len() <= 7 && !digits.is_empty() { std::str::from_utf8(digits).ok().and_then(|text| text.parse::<usize>().ok()) } else { None };
+                let number =
+                    if digits.len() <= 7 && !digits.is_empty() { std::str::from_utf8(digits).ok().and_then(|text| text.parse::<usize>().ok()) } else { None };
                 (number.filter(|_| digits.iter().all(u8::is_ascii_digit)), close + 1)
             }
         };

@@ -11,6 +11,7 @@ mod decimal;
 mod dict;
 mod encoding;
 mod json;
+mod keys;
 mod list;
 mod math;
 mod merge;

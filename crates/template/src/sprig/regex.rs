@@ -53,7 +53,8 @@ fn compiled(env: &mut Env, args: Args<'_>) -> Result<Arc<Regex>> {
 
 /// Between backquotes where that can be.
 fn go_quoted(text: &[u8]) -> String {
-    let plain = std::str::from_utf8(text).is_ok_and(|text| !text.chars().any(|rune| rune == '`' || rune == '\u{feff}' || rune == '\x7f' || rune < ' ' && rune != '\t'));
+    let plain =
+        std::str::from_utf8(text).is_ok_and(|text| !text.chars().any(|rune| rune == '`' || rune == '\u{feff}' || rune == '\x7f' || rune < ' ' && rune != '\t'));
     if plain { format!("`{}`", lossy(text)) } else { crate::quote::quote(text) }
 }
 

@@ -30,7 +30,11 @@ pub(super) enum Part {
     Zone,
     Offset(Offset),
     /// Digits of a fraction, the byte before them, and whether zeros at the end are left out.
-    Fraction { digits: usize, separator: u8, trims: bool },
+    Fraction {
+        digits: usize,
+        separator: u8,
+        trims: bool,
+    },
 }
 
 /// How an offset is written.
@@ -148,7 +152,7 @@ pub(super) fn format(time: &Time, layout: &[u8]) -> Vec<u8> {
 }
 
 fn date_or_clock(part: Part, civil: &Civil) -> String {
-    let hour12 = if civil.hour % 12 == 0 { 12 } else { civil.hour % 12 };
+    let hour12 = if civil.hour.is_multiple_of(12) { 12 } else { civil.hour % 12 };
     match part {
         Part::Year => format!("{:02}", civil.year.abs() % 100),
         Part::LongYear if civil.year < 0 => format!("-{:04}", -civil.year),

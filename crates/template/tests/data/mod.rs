@@ -6,7 +6,7 @@ use connectors_template::{Field, Str, Struct, StructType, Type, Value};
 use serde_json::Value as Json;
 
 /// Any JSON, as Go has it in an `interface {}`.
-pub fn from_json(json: &Json, floats: bool) -> Value {
+pub(crate) fn from_json(json: &Json, floats: bool) -> Value {
     match json {
         Json::Null => Value::Nil,
         Json::Bool(truth) => Value::Bool(*truth),
@@ -72,7 +72,8 @@ static TYPES: LazyLock<Types> = LazyLock::new(|| {
             Field::new("StringData", map(Type::String)),
         ],
     );
-    let data = StructType::new("main.Data", vec![Field::new("Connector", Type::Pointer(connector.clone())), Field::new("Secret", Type::Pointer(secret.clone()))]);
+    let data =
+        StructType::new("main.Data", vec![Field::new("Connector", Type::Pointer(connector.clone())), Field::new("Secret", Type::Pointer(secret.clone()))]);
     Types { data, connector, meta, spec, auth, param, text, reference, secret }
 });
 
@@ -106,7 +107,7 @@ fn params(json: &Json) -> Value {
 }
 
 /// A Connector and a Secret, as Go structs.
-pub fn structs(json: &Json) -> Value {
+pub(crate) fn structs(json: &Json) -> Value {
     let (connector, secret) = (&json["Connector"], &json["Secret"]);
     let auth = match &connector["spec"]["auth"] {
         Json::Null => Value::Null(Type::Pointer(TYPES.auth.clone())),
