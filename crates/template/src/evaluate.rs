@@ -16,6 +16,9 @@ use crate::value::{Map, Str, Struct, Value};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// A call costs as much as reading so many bytes: more than other steps do, since what it returns has to be made.
+const CALL_BYTES: usize = 1024;
+
 /// What precedes in a pipeline, as the last argument of the next command.
 type Final = Option<Slot>;
 
@@ -146,7 +149,10 @@ impl Executor<'_> {
                         let value = object.fields().get(index).cloned().unwrap_or(Value::Nil);
                         Ok(Slot::of(value, &kind.fields()[index].kind))
                     }
-                    _ => self.promoted_field(object, name, has_args, &receiver),
+                    _ => match methods::find(&receiver.value, name) {
+                        Some(method) => self.call_function(method, node, args, last, Some(receiver)),
+                        None => self.promoted_field(object, name, has_args, &receiver),
+                    },
                 }
             }
             Value::Null(kind) => self.field_of_null(kind, name, has_args, &receiver),
@@ -249,7 +255,7 @@ impl Executor<'_> {
 
     fn run_function(&mut self, function: &Function, base: usize, args: &[NodeId]) -> Result<Value, Failure> {
         let size: usize = self.stack[base..].iter().map(|slot| size_of_argument(&slot.value)).sum();
-        self.env.meter.work(size)?;
+        self.env.meter.work(size.saturating_add(CALL_BYTES))?;
         match function.call {
             Call::Code(code) => code(&mut self.env, Args(&self.stack[base..])),
             _ => Err(self.not_callable(base, args)),

@@ -10,9 +10,9 @@ use crate::error::Failure;
 pub struct Limits {
     /// Bytes that are rendered. 4 MiB.
     pub output_bytes: usize,
-    /// Bytes that all values made while rendering take together, whether they are still in use or not. 32 MiB.
+    /// Bytes that all values made while rendering take together, whether they are still in use or not. 16 MiB.
     pub value_bytes: usize,
-    /// Actions, iterations and calls. 1,000,000; a call of a function that reads much counts for more.
+    /// Actions and iterations. 1,000,000; a call counts for four, and for more where the function has much to read.
     pub steps: u64,
     /// Templates that execute one another. 10,000, where Go stops at 100,000.
     pub template_depth: usize,
@@ -22,7 +22,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { output_bytes: 4 << 20, value_bytes: 32 << 20, steps: 1_000_000, template_depth: 10_000, slow_calls: 8 }
+        Self { output_bytes: 4 << 20, value_bytes: 16 << 20, steps: 1_000_000, template_depth: 10_000, slow_calls: 8 }
     }
 }
 

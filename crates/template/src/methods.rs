@@ -1,13 +1,13 @@
 //! Methods of the values that functions return: times, durations, versions.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::error::Failure;
 use crate::function::{Args, Env, Function, Param};
 use crate::semver::Version;
 use crate::time::{self, Time};
-use crate::types::{IntKind, UintKind};
-use crate::value::Value;
+use crate::types::{Field, IntKind, StructType, Type, UintKind};
+use crate::value::{Struct, Value};
 
 type Result = std::result::Result<Value, Failure>;
 
@@ -18,6 +18,7 @@ pub(crate) fn find(value: &Value, name: &[u8]) -> Option<&'static Function> {
         Value::Version(_) => VERSION,
         Value::Int(IntKind::Duration, _) => DURATION,
         Value::Int(IntKind::Month | IntKind::Weekday, _) => NAMED,
+        Value::Pointer(object) if Arc::ptr_eq(object.kind(), &LOCATION) => NAMED,
         _ => return None,
     };
     methods.iter().find(|method| method.name.as_bytes() == name)
@@ -31,8 +32,19 @@ pub(crate) fn string_of(value: &Value) -> Option<String> {
         Value::Int(IntKind::Duration, nanoseconds) => Some(time::duration_string(*nanoseconds)),
         Value::Int(IntKind::Month, month) => Some(time::month_name(*month)),
         Value::Int(IntKind::Weekday, day) => Some(time::weekday_name(*day)),
+        Value::Struct(object) | Value::Pointer(object) if Arc::ptr_eq(object.kind(), &LOCATION) => match object.fields() {
+            [Value::String(name)] => Some(crate::quote::lossy(name)),
+            _ => None,
+        },
         _ => None,
     }
+}
+
+/// `time.Location`. Its field has no name that a template could say.
+static LOCATION: LazyLock<Arc<StructType>> = LazyLock::new(|| StructType::new("time.Location", vec![Field::new("", Type::String)]));
+
+fn location(name: String) -> Value {
+    Value::Pointer(Arc::new(Struct::new(LOCATION.clone(), vec![Value::from(name)])))
 }
 
 const NONE: &[Param] = &[];
@@ -63,8 +75,8 @@ static TIME: &[Function] = &[
     Function::new("UnixMicro", NONE, |_, args| int64(receiver(args).unix_in(1_000_000))),
     Function::new("UnixNano", NONE, |_, args| int64(receiver(args).unix_in(1_000_000_000))),
     Function::new("UTC", NONE, |_, args| Ok(moment(receiver(args).in_utc()))),
-    Function::new("Local", NONE, |_, args| Ok(moment(receiver(args).in_utc()))),
-    Function::new("Location", NONE, |env, args| env.string(receiver(args).location())),
+    Function::new("Local", NONE, |_, args| Ok(moment(receiver(args).in_local()))),
+    Function::new("Location", NONE, |_, args| Ok(location(receiver(args).location()))),
     Function::new("IsZero", NONE, |_, args| Ok(Value::Bool(receiver(args).is_zero()))),
     Function::new("IsDST", NONE, |_, args| Ok(Value::Bool(receiver(args).is_dst()))),
     Function::new("Equal", OTHER_TIME, |_, args| Ok(Value::Bool(compare_times(args).is_eq()))),

@@ -2,6 +2,8 @@
 //!
 //! The integers of the data are `int64`, unless the case says that they are `float64`.
 
+#![allow(clippy::expect_used, reason = "a test fails where this fails")]
+
 mod data;
 
 use connectors_template::{MissingKey, Options, Template};

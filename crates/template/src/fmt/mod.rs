@@ -202,6 +202,7 @@ impl<'a> Printer<'a> {
             (Value::Nil, _) => self.bad_verb(value, verb),
             (_, 'T') => self.sink.string(value.type_name().as_bytes()),
             (_, 'p') => self.pointer(value, verb),
+            (_, 'w') => self.bad_verb(value, verb),
             _ => self.value(value, verb, 0),
         }
     }
@@ -218,6 +219,7 @@ impl<'a> Printer<'a> {
         match value {
             Value::List(list) => self.list(list, verb, depth),
             Value::Map(map) => self.map(map, verb, depth),
+            Value::Struct(_) | Value::Pointer(_) if self.method(value, verb) => {}
             Value::Struct(object) => self.object(object, verb, depth),
             Value::Pointer(object) if depth == 0 => {
                 self.sink.push(b"&");
@@ -327,10 +329,6 @@ impl<'a> Printer<'a> {
     fn method(&mut self, value: &Value, verb: char) -> bool {
         if self.erroring {
             return false;
-        }
-        if verb == 'w' {
-            self.bad_verb(value, verb);
-            return true;
         }
         if self.sink.flags.sharp_v {
             if let Value::Time(time) = value {
@@ -491,14 +489,12 @@ impl<'a> Printer<'a> {
         self.integer(seconds.unsigned_abs(), seconds < 0, true, verb, &Value::Int(IntKind::Int64, seconds));
         self.sink.push(b" ");
         match verb {
-            'v' | 's' => self.sink.pad(b"<nil>"),
-            _ => self.hex_or_number(verb),
+            'b' | 'o' | 'd' | 'x' | 'X' => self.integer(0, false, false, verb, &Value::Nil),
+            'v' => self.sink.pad(b"<nil>"),
+            // In UTC there's no location, and in the local zone what there is says nothing.
+            _ => self.sink.push_str(&format!("%!{verb}(*time.Location=<nil>)")),
         }
         self.sink.push(b"}");
-    }
-
-    fn hex_or_number(&mut self, verb: char) {
-        self.integer(0, false, false, verb, &Value::Uint(UintKind::Uint64, 0));
     }
 
     fn raw_version(&mut self, version: &crate::semver::Version, verb: char) {

@@ -110,6 +110,7 @@ fn dig(_: &mut Env, args: Args<'_>) -> Result {
         return Err("dig needs at least three arguments".into());
     }
     let mut current = args.value(count - 1).clone();
+    as_map(&current)?;
     let keys: Vec<&[u8]> = args
         .from(0)
         .take(count - 2)
@@ -118,8 +119,6 @@ fn dig(_: &mut Env, args: Args<'_>) -> Result {
             other => Err(conversion(other, "string")),
         })
         .collect::<Result<_>>()?;
-    // The last argument is converted before the keys are.
-    as_map(&current)?;
     for key in keys {
         let next = match as_map(&current)? {
             Some(map) => map.get(key),

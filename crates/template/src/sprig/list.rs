@@ -7,7 +7,7 @@ use crate::copy;
 use crate::error::Failure;
 use crate::function::{Args, Env, Function, Param};
 use crate::types::Type;
-use crate::value::{List, Value};
+use crate::value::Value;
 
 type Result<T = Value> = std::result::Result<T, Failure>;
 
@@ -191,14 +191,18 @@ fn concat(env: &mut Env, args: Args<'_>) -> Result {
 fn chunk(env: &mut Env, args: Args<'_>) -> Result {
     let items = items_or(args.value(1), "Cannot chunk")?;
     let element = Type::Slice(Arc::new(Type::Interface));
-    let size = match args.int(0) {
-        _ if items.is_empty() => return env.slice(element, Vec::new()),
-        size if size > 0 => size as usize,
-        // Go makes a slice with as many chunks as the division says.
-        size if size < 0 && items.len() > 1 && (items.len() as i64 - 1) < -size => return env.slice(element, Vec::new()),
-        size if size < 0 && items.len() == 1 => return Err(Failure::Message("runtime error: makeslice: len out of range".to_owned())),
-        _ => return Err("runtime error: makeslice: len out of range".into()),
-    };
+    let (length, size) = (items.len() as f64, args.int(0) as f64);
+    // Go computes with floats, and so sizes that aren't positive make for these.
+    let count = ((length - 1.0) / size).floor() + 1.0;
+    let rest = (length % size).floor();
+    let last = if rest == 0.0 { size } else { rest };
+    if !count.is_finite() || count < 0.0 || count > 0.0 && last < 0.0 {
+        return Err("runtime error: makeslice: len out of range".into());
+    }
+    if count == 0.0 {
+        return env.slice(element, Vec::new());
+    }
+    let size = usize::try_from(args.int(0)).unwrap_or(items.len());
     let mut chunks = Vec::new();
     for chunk in items.chunks(size) {
         chunks.push(env.list(chunk.to_vec())?);
@@ -229,22 +233,25 @@ pub(super) fn to_strings(env: &mut Env, value: &Value) -> Result {
     env.slice(Type::String, strings)
 }
 
-/// Sorts an `[]string` where it is, as Go does, and a copy of anything else.
+/// Sorts an `[]string` where it is, as Go does, and a copy of any other slice.
 fn sort_alpha(env: &mut Env, args: Args<'_>) -> Result {
+    if super::items(args.value(0)).is_none() {
+        let text = text_of(env, args.value(0))?;
+        return env.slice(Type::String, vec![Value::String(text)]);
+    }
     let strings = to_strings(env, args.value(0))?;
     if let Value::List(list) = &strings {
         env.meter.work(list.items().len() * 256)?;
-        sort(list);
+        list.sort();
     }
     Ok(strings)
 }
 
-fn sort(list: &Arc<List>) {
-    list.sort();
-}
-
 /// Copies of values, charged by what is in them.
 pub(super) fn deep_copy(env: &mut Env, value: &Value) -> Result {
+    if matches!(value, Value::Nil) {
+        return Err("reflect: call of reflect.Value.Type on zero Value".into());
+    }
     let limit = env.meter.room() / size_of::<Value>();
     let count = copy::count(value, limit);
     env.meter.allocate(count.saturating_mul(2 * size_of::<Value>()))?;

@@ -6,7 +6,7 @@ use regex::bytes::{Captures, Regex};
 
 use crate::error::Failure;
 use crate::function::{Args, Env, Function, Param};
-use crate::quote::lossy;
+use crate::quote::{decode_rune, lossy};
 use crate::regexp::group_name;
 use crate::types::Type;
 use crate::value::Value;
@@ -66,6 +66,15 @@ fn find(env: &mut Env, args: Args<'_>, regex: &Regex) -> Result {
     env.string(regex.find(args.string(1)).map_or(&b""[..], |found| found.as_bytes()))
 }
 
+/// Whether Go sees a match: one of nothing is between runes, never within one.
+fn is_seen(text: &[u8], start: usize, end: usize) -> bool {
+    let within = (1..4.min(start + 1)).any(|back| {
+        let (rune, length) = decode_rune(&text[start - back..]);
+        rune.is_some() && length > back
+    });
+    start != end || !within
+}
+
 /// A negative count is no limit.
 fn limit(count: i64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
@@ -79,7 +88,12 @@ fn no_strings() -> Value {
 fn find_all(env: &mut Env, args: Args<'_>, regex: &Regex) -> Result {
     let text = args.string(1);
     env.meter.allocate(text.len())?;
-    let all: Vec<Vec<u8>> = regex.find_iter(text).take(limit(args.int(2))).map(|found| found.as_bytes().to_vec()).collect();
+    let all: Vec<Vec<u8>> = regex
+        .find_iter(text)
+        .filter(|found| is_seen(text, found.start(), found.end()))
+        .take(limit(args.int(2)))
+        .map(|found| found.as_bytes().to_vec())
+        .collect();
     if all.is_empty() { Ok(no_strings()) } else { env.strings(all) }
 }
 
@@ -88,7 +102,7 @@ fn replace_all(env: &mut Env, args: Args<'_>, regex: &Regex, expands: bool) -> R
     let mut out = Vec::with_capacity(text.len());
     let mut last = 0;
     for groups in regex.captures_iter(text) {
-        let Some(whole) = groups.get(0) else { continue };
+        let Some(whole) = groups.get(0).filter(|whole| is_seen(text, whole.start(), whole.end())) else { continue };
         out.extend_from_slice(&text[last..whole.start()]);
         last = whole.end();
         if expands {
@@ -150,7 +164,7 @@ fn split(env: &mut Env, args: Args<'_>, regex: &Regex) -> Result {
     env.meter.allocate(text.len())?;
     let mut parts = Vec::new();
     let (mut begin, mut end) = (0, 0);
-    for found in regex.find_iter(text).take(limit(count)) {
+    for found in regex.find_iter(text).filter(|found| is_seen(text, found.start(), found.end())).take(limit(count)) {
         if count > 0 && parts.len() + 1 == limit(count) {
             break;
         }

@@ -1,5 +1,7 @@
 //! Durations: nanoseconds, as Go writes and reads them.
 
+use super::parse::quote;
+
 /// `time.Duration.String`.
 pub(crate) fn duration_string(nanoseconds: i64) -> String {
     let sign = if nanoseconds < 0 { "-" } else { "" };
@@ -89,10 +91,6 @@ pub(crate) fn parse_duration(text: &[u8]) -> Result<i64, String> {
 
 fn count_digits(text: &[u8]) -> usize {
     text.iter().take_while(|byte| byte.is_ascii_digit()).count()
-}
-
-fn quote(text: &[u8]) -> String {
-    crate::quote::quote(text)
 }
 
 /// `time.Duration.Truncate`.

@@ -26,6 +26,8 @@ pub struct Time {
 #[derive(Debug, Clone)]
 enum Zone {
     Utc,
+    /// As UTC, but for its name.
+    Local,
     /// From the database.
     Named(String, TimeZone),
     /// An offset that a text named, perhaps with a name.
@@ -55,6 +57,7 @@ impl PartialEq for Time {
     fn eq(&self, other: &Self) -> bool {
         let zone = |time: &Self| match &time.zone {
             Zone::Utc => (String::new(), 0),
+            Zone::Local => ("Local".to_owned(), 0),
             Zone::Named(name, _) => (name.clone(), 0),
             Zone::Fixed(name, offset) => (name.clone(), *offset),
         };
@@ -70,7 +73,7 @@ impl Time {
 
     pub(crate) fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self::unix_time(since.as_secs() as i64, since.subsec_nanos())
+        Self { zone: Zone::Local, ..Self::unix_time(since.as_secs() as i64, since.subsec_nanos()) }
     }
 
     /// So many seconds after 1970, UTC.
@@ -99,6 +102,10 @@ impl Time {
         self.seconds_since_year_one() == 0 && self.nanoseconds == 0
     }
 
+    pub(crate) fn in_local(&self) -> Self {
+        Self { zone: Zone::Local, ..self.clone() }
+    }
+
     pub(crate) fn in_utc(&self) -> Self {
         Self { zone: Zone::Utc, ..self.clone() }
     }
@@ -121,7 +128,7 @@ impl Time {
     /// The abbreviation of the zone, the offset in seconds, and whether it is summer time.
     fn zone_info(&self) -> (String, i64, bool) {
         match &self.zone {
-            Zone::Utc => ("UTC".to_owned(), 0, false),
+            Zone::Utc | Zone::Local => ("UTC".to_owned(), 0, false),
             Zone::Fixed(name, offset) => (name.clone(), *offset, false),
             Zone::Named(_, zone) => match Timestamp::from_second(self.seconds) {
                 Ok(timestamp) => {
@@ -141,6 +148,7 @@ impl Time {
     pub(crate) fn location(&self) -> String {
         match &self.zone {
             Zone::Utc => "UTC".to_owned(),
+            Zone::Local => "Local".to_owned(),
             Zone::Named(name, _) | Zone::Fixed(name, _) => name.clone(),
         }
     }
@@ -223,6 +231,7 @@ impl Time {
         let civil = self.civil();
         let zone = match &self.zone {
             Zone::Utc => "time.UTC".to_owned(),
+            Zone::Local => "time.Local".to_owned(),
             Zone::Named(name, _) | Zone::Fixed(name, _) => format!("time.Location({})", crate::quote::quote(name.as_bytes())),
         };
         let Civil { year, day, hour, minute, second, .. } = civil;

@@ -66,7 +66,7 @@ fn wrong(value: &[u8], what: &str) -> String {
 }
 
 /// Go's own quoting in this package: bytes of runes that aren't ASCII in hexadecimal.
-fn quote(text: &[u8]) -> String {
+pub(super) fn quote(text: &[u8]) -> String {
     let mut out = String::from("\"");
     for &byte in text {
         match byte {
@@ -257,9 +257,9 @@ impl Fields {
             return Err("day out of range");
         }
         let local = days_from_civil(self.year, month, day) * DAY_SECONDS + self.hour * 3600 + self.minute * 60 + self.second;
-        let time = Time { seconds: local, nanoseconds: self.nanoseconds, zone: Zone::Utc };
+        let time = Time { seconds: local, nanoseconds: self.nanoseconds, zone: Zone::Local };
         if self.utc {
-            return Ok(time);
+            return Ok(time.in_utc());
         }
         if let Some(offset) = self.offset {
             let moment = Time { seconds: local - offset, ..time };
