@@ -16,6 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("connectors-expr", &[]),
     ("connectors-net", &["core", "http1"]),
     ("connectors-proxy", &["core", "credentials", "net", "http1"]),
+    ("connectors-template", &[]),
     ("connectors-standalone", &["core", "crd"]),
     ("connectors-cli", &["core", "http1", "credentials", "crd", "net", "proxy", "standalone"]),
     (TESTKIT, &["core", "http1", "credentials", "net", "proxy", "standalone"]),
