@@ -46,6 +46,8 @@ pub(crate) enum Subcommand {
     Env(EnvArgs),
     /// List Connectors or ConnectorClasses
     Get(GetArgs),
+    /// Try an expression of a class: a template, Rego or CEL
+    Eval(EvalArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -366,6 +368,126 @@ pub(crate) enum OutputArg {
 }
 
 #[derive(Args)]
+#[command(
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:
+  connectors eval template --expr 'Bearer {{ .Secret.StringData.token }}' --model structs --data @probe.json
+  connectors eval rego --file extractor.rego --query data.proxy.auth --data '{\"request\": {\"headers\": {}}}'
+  connectors eval cel --expr 'response.statusCode == 200' --data '{\"response\": {\"statusCode\": 200}}'
+  connectors eval --cases - < cases.jsonl
+
+With --cases each line is an object with an id, and template, module and query, or expr; data, input, or vars. Each is
+answered by a line with the id, and result or error. Nothing is sent anywhere, and no file but those named is read."
+)]
+pub(crate) struct EvalArgs {
+    #[command(subcommand)]
+    pub(crate) expression: Option<EvalLanguage>,
+    /// Answer every line of a file of cases, - for standard input
+    #[arg(long, env = "CONNECTORS_EVAL_CASES", required = true, value_name = "FILE")]
+    pub(crate) cases: Option<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum EvalLanguage {
+    /// Render a Go template with sprig's functions, as in probes and configurations
+    Template(EvalTemplateArgs),
+    /// Evaluate a rule of a Rego module, as in extractors, generators and permissions
+    Rego(EvalRegoArgs),
+    /// Evaluate a CEL expression, as in the conditions of probes
+    Cel(EvalCelArgs),
+}
+
+/// An expression, and what it is evaluated with.
+#[derive(Args)]
+pub(crate) struct EvalInput {
+    /// The expression
+    #[arg(
+        long,
+        short,
+        env = "CONNECTORS_EVAL_EXPR",
+        required_unless_present = "file",
+        conflicts_with = "file",
+        allow_hyphen_values = true,
+        value_name = "TEXT"
+    )]
+    pub(crate) expr: Option<String>,
+    /// The file that it is in, - for standard input
+    #[arg(long, short, env = "CONNECTORS_EVAL_FILE", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// JSON: what a template sees, the input of Rego, CEL's variables; @FILE reads it from a file
+    #[arg(long, short, env = "CONNECTORS_EVAL_DATA", allow_hyphen_values = true, value_name = "JSON")]
+    pub(crate) data: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  connectors eval template --expr '{{ .name | upper }}' --data '{\"name\": \"git\"}'
+  connectors eval template --file settings.xml.tmpl --data @data.json --missing-key error")]
+pub(crate) struct EvalTemplateArgs {
+    #[command(flatten)]
+    pub(crate) input: EvalInput,
+    /// What a key that a map doesn't have is
+    #[arg(long, env = "CONNECTORS_EVAL_MISSING_KEY", default_value = "default", value_name = "WHAT")]
+    pub(crate) missing_key: MissingKeyArg,
+    /// What whole numbers of the data are in Go
+    #[arg(long, env = "CONNECTORS_EVAL_NUMBERS", default_value = "int64", value_name = "TYPE")]
+    pub(crate) numbers: NumbersArg,
+    /// Whether the data is seen as it is, or its Connector and Secret as probes see them
+    #[arg(long, env = "CONNECTORS_EVAL_MODEL", default_value = "json", value_name = "MODEL")]
+    pub(crate) model: ModelArg,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  connectors eval rego --file extractor.rego --data '{\"request\": {\"headers\": {\"Private-Token\": [\"t\"]}}}'
+
+Prints JSON, or `undefined`.")]
+pub(crate) struct EvalRegoArgs {
+    #[command(flatten)]
+    pub(crate) input: EvalInput,
+    /// The rule to ask for, such as data.proxy.auth [default: the whole package]
+    #[arg(long, short, env = "CONNECTORS_EVAL_QUERY", value_name = "PATH")]
+    pub(crate) query: Option<String>,
+    /// Which version of Rego the module is [default: v1 if it parses as that, else v0]
+    #[arg(long, env = "CONNECTORS_EVAL_DIALECT", value_name = "VERSION")]
+    pub(crate) dialect: Option<DialectArg>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  connectors eval cel --expr 'response.body.status == \"UP\"' --data '{\"response\": {\"body\": {\"status\": \"UP\"}}}'")]
+pub(crate) struct EvalCelArgs {
+    #[command(flatten)]
+    pub(crate) input: EvalInput,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MissingKeyArg {
+    Default,
+    Zero,
+    Error,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NumbersArg {
+    Int64,
+    Float64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModelArg {
+    Json,
+    Structs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DialectArg {
+    V0,
+    V1,
+}
+
+#[derive(Args)]
 #[command(after_help = "Example:
   source <(connectors completions bash)")]
 pub(crate) struct CompletionsArgs {
@@ -387,7 +509,9 @@ mod tests {
 
     #[test]
     fn every_flag_is_also_an_environment_variable() {
-        for command in Arguments::command().get_subcommands() {
+        let arguments = Arguments::command();
+        let nested = arguments.get_subcommands().flat_map(clap::Command::get_subcommands);
+        for command in arguments.get_subcommands().chain(nested) {
             for argument in command.get_arguments() {
                 let name = argument.get_id().as_str();
                 let exempt = matches!(name, "help" | "version" | "command" | "kind" | "names" | "dir_option");
@@ -416,6 +540,9 @@ mod tests {
             (&["exec", "--dir", ".", "team/git", "git", "clone"], "a command to run goes behind --"),
             (&["exec", "--dir", ".", "team/git"], "-- <COMMAND>"),
             (&["token", "--dir", ".", "--service-account", "builder"], "must be <namespace>/<name>"),
+            (&["eval"], "--cases <FILE>"),
+            (&["eval", "cel"], "--expr <TEXT>"),
+            (&["eval", "cel", "--expr", "1", "--file", "x"], "cannot be used with"),
             (&["exec", "--dir", ".", "-s", "builder", "team/git", "--", "true"], "must be <namespace>/<name>"),
         ] {
             let complaint = complaint(words);

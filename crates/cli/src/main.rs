@@ -10,6 +10,7 @@ mod client_env;
 mod completions;
 mod demo;
 mod directory_metrics;
+mod eval;
 mod exec;
 mod get;
 mod identity;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Subcommand::Exec(arguments) => exec::run(&arguments),
         Subcommand::Env(arguments) => exec::print(&arguments),
         Subcommand::Get(arguments) => get::run(&arguments),
+        Subcommand::Eval(arguments) => eval::run(&arguments),
         Subcommand::Completions(arguments) => completions::run(&arguments),
     };
     match outcome {

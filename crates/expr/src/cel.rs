@@ -5,6 +5,7 @@ mod error;
 mod functions;
 mod guard;
 mod headers;
+mod json;
 mod value;
 
 pub use error::{CelCompileError, CelError};
@@ -38,6 +39,9 @@ pub struct CelValue {
     pub kind: String,
     /// The value as Go prints it: `[1 2]`, `map[a:1]`.
     pub text: String,
+    /// The value as JSON text, as CEL's specification has it: bytes in base64, timestamps in RFC 3339, durations in seconds (`"5400s"`), types by their
+    /// names, `NaN` and `Infinity` as strings, and an optional as what is in it, or null. Maps are sorted by key; integers are numbers, however large.
+    pub json: String,
 }
 
 /// The standard library, strings, encoders, lists, math and optionals. None if the library's own names clash, which a test rules out.

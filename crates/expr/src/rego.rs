@@ -20,6 +20,7 @@ pub(crate) use functions::shortest_float;
 pub use generator::{Generated, Generator, Place};
 pub(crate) use input::canonical;
 pub use input::{Data, Fields, Request};
+pub(crate) use json::append_text;
 pub use permissions::{Permissions, Verb};
 pub use reads::{Part, Reads};
 

@@ -58,6 +58,15 @@ pub enum CelCompileError {
 }
 
 impl CelCompileError {
+    /// Where in the expression, if it is a place.
+    #[must_use]
+    pub fn at(&self) -> Option<Position> {
+        match self {
+            Self::TooDeep { at, .. } | Self::Syntax { at, .. } | Self::Undeclared { at, .. } | Self::Overload { at, .. } => Some(*at),
+            Self::TooLarge | Self::NotBool { .. } | Self::Library => None,
+        }
+    }
+
     pub(super) fn syntax(errors: &ParseErrors) -> Self {
         let first = errors.errors.first();
         let number = |number: isize| u32::try_from(number).ok().filter(|number| *number > 0).unwrap_or(1);

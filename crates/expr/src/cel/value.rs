@@ -1,6 +1,7 @@
 //! Values from JSON, and as text.
 
 use super::headers::Headers;
+use super::json;
 use ::cel::common::types::{CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelType};
 use ::cel::common::value::Val;
 use ::cel::objects::{Key, Map};
@@ -66,11 +67,13 @@ pub(super) fn map_error(key: &dyn Val) -> ExecutionError {
 /// A value and its type as text; none if it is no value that can be written.
 pub(super) fn describe(value: &dyn Val) -> Option<super::CelValue> {
     let kind = value.get_type().name().to_owned();
+    let json = json::write(value)?;
     if let Some(named) = value.downcast_ref::<CelType>() {
-        return Some(super::CelValue { kind, text: named.name().to_owned() });
+        return Some(super::CelValue { kind, text: named.name().to_owned(), json });
     }
-    let value = Value::try_from(value).ok()?;
-    Some(super::CelValue { kind, text: text(&value) })
+    // Go's way of printing has none for types and optionals within others.
+    let text = Value::try_from(value).map_or_else(|_| json.clone(), |value| text(&value));
+    Some(super::CelValue { kind, text, json })
 }
 
 fn text(value: &Value) -> String {

@@ -123,6 +123,27 @@ pub enum CompileError {
     },
 }
 
+impl CompileError {
+    /// Where in the module, if it is a place.
+    #[must_use]
+    pub fn at(&self) -> Option<Position> {
+        match self {
+            Self::TooDeep { at }
+            | Self::Syntax { at, .. }
+            | Self::KeywordAsRule { at, .. }
+            | Self::Import { at, .. }
+            | Self::Forbidden { at, .. }
+            | Self::UndefinedFunction { at, .. }
+            | Self::Arity { at, .. }
+            | Self::Type { at, .. }
+            | Self::Recursive { at, .. }
+            | Self::ChainedBody { at }
+            | Self::Invalid { at, .. } => Some(*at),
+            Self::TooLarge | Self::NoRule { .. } | Self::Query { .. } => None,
+        }
+    }
+}
+
 const HINT: &str = "functions need no import: time.now_ns() is the time, crypto.hmac.sha256(message, key) a signature";
 
 /// Why an evaluation gave nothing. No value of the request, of a Secret or of the result is in it.
@@ -168,6 +189,17 @@ pub enum EvalError {
         /// Where.
         at: Position,
     },
+}
+
+impl EvalError {
+    /// Where in the module, if it is a place.
+    #[must_use]
+    pub fn at(&self) -> Option<Position> {
+        match self {
+            Self::Conflict { at, .. } | Self::Failed { at, .. } => Some(*at),
+            Self::Undefined { .. } | Self::Shape { .. } | Self::Limit { .. } => None,
+        }
+    }
 }
 
 /// What one evaluation may use.

@@ -62,7 +62,8 @@ fn append_items<'a>(items: impl Iterator<Item = &'a Value>, out: &mut String) {
     out.push(']');
 }
 
-fn append_text(text: &str, out: &mut String) {
+/// Appends a JSON string.
+pub(crate) fn append_text(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {
