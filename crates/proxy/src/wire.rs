@@ -14,8 +14,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use connectors_net::{Pipe, Pipes, Protocol, SpliceError, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWrite};
 
-/// What one read asks for. Enough for nearly every head; bodies ask for more.
-const READ_SIZE: usize = 8 * 1024;
+/// What one read asks for. Enough for nearly every head, and for an answer of some pages with its head; bodies ask for more.
+const READ_SIZE: usize = 16 * 1024;
 /// What a read within a body asks for.
 const BODY_READ_SIZE: usize = 64 * 1024;
 
@@ -132,7 +132,7 @@ impl Wire {
             *input = scratch::take_input();
         }
         // Making room at the end of what was used up costs more than a slightly smaller read.
-        if input.capacity() - input.len() < size / 2 {
+        if input.capacity() - input.len() < size - size / 4 {
             input.reserve(size);
         }
         // Holds no state between polls, so it can be made anew for each.
