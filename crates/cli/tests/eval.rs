@@ -1,5 +1,7 @@
 //! `connectors eval`: the tables of cases of the crates that evaluate, what could take it down, and what is printed for people.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
@@ -48,7 +50,6 @@ fn answers(lines: &str) -> Vec<Value> {
     input.write_all(lines.as_bytes()).unwrap();
     let output = command(&["--cases", "-"]).stdin(File::open(input.path()).unwrap()).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -144,7 +145,7 @@ fn what_is_too_much_is_an_error() {
         ("template", "{{ define \"t\" }}{{ template \"t\" }}{{ end }}{{ template \"t\" }}".to_owned(), "data", "1".to_owned()),
         ("template", "{{ . }}".to_owned(), "data", deep("[", "]")),
         ("template", "{{ range until 1000000000 }}{{ end }}".to_owned(), "data", "1".to_owned()),
-        ("template", "{{ printf \"%999999999d\" 1 | repeat 9 }}".to_owned(), "data", "1".to_owned()),
+        ("template", "{{ \"x\" | repeat 999999999 }}".to_owned(), "data", "1".to_owned()),
         ("module", format!("package p\na := {}", deep("[", "]")), "input", "1".to_owned()),
         ("module", "package p\na := count(numbers.range(1, 1000000000))".to_owned(), "input", "1".to_owned()),
         ("module", "package p\nf(x) := f(x)\na := f(1)".to_owned(), "input", "1".to_owned()),
@@ -210,9 +211,11 @@ fn an_error_is_shown_under_its_place() {
         assert_eq!(found.split_once('\n').map(|(_, picture)| picture), Some(expect), "{arguments:?}: {found}");
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     };
-    check(&["template", "--expr", "a {{ .x | nope }}"], "  a {{ .x | nope }}\n              ^^^^\n");
+    check(&["template", "--expr", "a {{ .x | nope }}"], "  a {{ .x | nope }}\n            ^^^^\n");
     check(&["rego", "--expr", "package p\na := http.send({})"], "  a := http.send({})\n       ^\n");
     check(&["cel", "--expr", "1 + nope"], "  1 + nope\n      ^\n");
     check(&["cel", "--expr", "x.y", "--data", r#"{"x":{}}"#], "  x.y\n    ^\n");
+    check(&["cel", "--expr", "a + 1", "--data", r#"{"a":1}"#], "  a + 1\n  ^^^^^\n");
+    check(&["rego", "--expr", "package p\na := count(numbers.range(1, 1000000000))", "--query", "data.p.a"], "  package p\n   ^\n");
     check(&["template", "--expr", "x", "--data", "{"], "");
 }

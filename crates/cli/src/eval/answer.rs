@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use connectors_expr::{Cel, CelError, Dialect, Numbers, Position, Rego};
+use connectors_expr::{Cel, CelError, Dialect, EvalError, Numbers, Position, Rego};
 use connectors_template::{Options, Template};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
@@ -37,7 +37,9 @@ pub(super) enum Spot {
     Line(usize, Option<String>),
     /// Something somewhere that has this text.
     Text(String),
-    /// It isn't the expression that is wrong, or all of it is.
+    /// The expression, somewhere.
+    Whole,
+    /// It isn't the expression that is wrong.
     Nowhere,
 }
 
@@ -47,8 +49,9 @@ impl Failure {
         Self { text: error.to_string(), at: Spot::Nowhere }
     }
 
+    /// One of an expression, at a place, or somewhere.
     fn at(error: &dyn fmt::Display, at: Option<Position>) -> Self {
-        Self { text: error.to_string(), at: at.map_or(Spot::Nowhere, Spot::Character) }
+        Self { text: error.to_string(), at: at.map_or(Spot::Whole, Spot::Character) }
     }
 }
 
@@ -96,7 +99,11 @@ impl Modules {
                 rego
             }
         };
-        rego.eval(input.unwrap_or("{}")).map_err(|error| Failure::at(&error, error.at()))
+        rego.eval(input.unwrap_or("{}")).map_err(|error| match (&error, rego.rule().rsplit('.').next()) {
+            (EvalError::Shape { .. }, _) => Failure::of_data(&error),
+            (EvalError::Limit { .. }, Some(rule)) => Failure { text: error.to_string(), at: Spot::Text(rule.to_owned()) },
+            _ => Failure::at(&error, error.at()),
+        })
     }
 }
 
@@ -117,7 +124,7 @@ pub(super) fn cel(source: &str, variables: Option<&RawValue>) -> Result<(String,
             CelError::NoSuchKey { name } | CelError::Undeclared { name } | CelError::Function { function: name } => Some(name.clone()),
             _ => None,
         };
-        Failure { text: error.to_string(), at: named.filter(|name| !name.is_empty()).map_or(Spot::Nowhere, Spot::Text) }
+        Failure { text: error.to_string(), at: named.filter(|name| !name.is_empty()).map_or(Spot::Whole, Spot::Text) }
     })?;
     Ok((value.json, value.kind))
 }

@@ -29,15 +29,25 @@ fn find(source: &str, spot: &Spot) -> Option<(usize, usize, usize)> {
         Spot::Line(line, named) => {
             let line = line.checked_sub(1)?;
             let text = source.split('\n').nth(line)?;
-            let (from, count) = named.as_deref().and_then(|name| within(text, name)).unwrap_or_else(|| {
-                let trimmed = text.trim();
-                (text.chars().count() - text.trim_start().chars().count(), trimmed.chars().count())
-            });
+            let (from, count) = named.as_deref().and_then(|name| within(text, name)).unwrap_or_else(|| all_of(text));
             Some((line, from, count))
         }
-        Spot::Text(name) => source.split('\n').enumerate().find_map(|(line, text)| within(text, name).map(|(from, count)| (line, from, count))),
+        Spot::Text(name) => {
+            let named = source.split('\n').enumerate().find_map(|(line, text)| within(text, name).map(|(from, count)| (line, from, count)));
+            named.or_else(|| find(source, &Spot::Whole))
+        }
+        Spot::Whole => {
+            let (line, text) = source.split('\n').enumerate().find(|(_, text)| !text.trim().is_empty())?;
+            let (from, count) = all_of(text);
+            Some((line, from, count))
+        }
         Spot::Nowhere => None,
     }
+}
+
+/// What is between the blanks around it.
+fn all_of(line: &str) -> (usize, usize) {
+    (line.chars().count() - line.trim_start().chars().count(), line.trim().chars().count())
 }
 
 fn within(line: &str, name: &str) -> Option<(usize, usize)> {
@@ -63,7 +73,9 @@ mod tests {
         check("1 +\nb.c", Spot::Text("c".into()), "  b.c\n    ^\n");
         check("1 +", Spot::Character(Position { line: 1, column: 4 }), "  1 +\n     ^\n");
         check("1", Spot::Character(Position { line: 9, column: 1 }), "");
-        check("1", Spot::Text("c".into()), "");
+        check("\n a + b\n", Spot::Text("c".into()), "   a + b\n   ^^^^^\n");
+        check("1 + 2", Spot::Whole, "  1 + 2\n  ^^^^^\n");
+        check("", Spot::Whole, "");
         check("1", Spot::Nowhere, "");
     }
 

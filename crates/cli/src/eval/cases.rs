@@ -190,7 +190,7 @@ mod tests {
     fn options_of_cases() {
         check(
             r#"{"id":"a","template":"{{ .x }}","data":{},"missingkey":"error"}"#,
-            concat!(r#"{"id":"a","error":"template: t:1:4: executing \"t\" at <.x>: map has no entry for key \"x\""}"#),
+            r#"{"id":"a","error":"template: t:1:3: executing \"t\" at <.x>: map has no entry for key \"x\""}"#,
         );
         check(r#"{"id":"a","template":"{{ printf \"%T\" .x }}","data":{"x":1}}"#, r#"{"id":"a","result":"int64"}"#);
         check(r#"{"id":"a","template":"{{ printf \"%T\" .x }}","data":{"x":1},"numbers":"float64"}"#, r#"{"id":"a","result":"float64"}"#);

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 /// The data of a probe: `.Connector`, with `.Metadata`, `.Spec` and `.Status`, and `.Secret`, with `.Type`, `.Data` (bytes) and `.StringData` (the same, as
 /// text). Both are pointers, so that `.Secret` can be nil: give null for it. Names and labels are found without `.Metadata` too, and as `.ObjectMeta`. A name is
 /// the manifest's with a capital (`connectorClassName` is `.ConnectorClassName`), abbreviations in capitals as Go writes them (`.CACertSecretRef`,
-/// `.Status.Proxy.HTTPAddress.URL`). A param's value is `.Value.StringVal`.
+/// `.Status.Proxy.HTTPAddress.URL`; in the status `HttpAddress`, `Url` and `Api` do too). A param's value is `.Value.StringVal`.
 ///
 /// `secret` may have `data`, in base64, and `stringData`, which counts more, as in Kubernetes. Bytes that aren't UTF-8 stay what they are.
 ///
@@ -100,9 +100,18 @@ static TYPES: LazyLock<Types> = LazyLock::new(|| {
     );
     let address = Record::new(
         "main.Addressable",
-        vec![field("Name", "name", Text), field("URL", "url", Text), field("CACerts", "CACerts", Text), field("Audience", "audience", Text)],
+        vec![
+            field("Name", "name", Text),
+            field("URL", "url", Text),
+            field("Url", "url", Text),
+            field("CACerts", "CACerts", Text),
+            field("Audience", "audience", Text),
+        ],
     );
-    let proxy = Record::new("main.ProxyStatus", vec![field("HTTPAddress", "httpAddress", Pointer(address))]);
+    let proxy = Record::new(
+        "main.ProxyStatus",
+        vec![field("HTTPAddress", "httpAddress", Pointer(Arc::clone(&address))), field("HttpAddress", "httpAddress", Pointer(address))],
+    );
     let api = Record::new("main.APIStatus", vec![field("Path", "path", Text)]);
     let status = Record::new(
         "main.Status",
@@ -111,7 +120,8 @@ static TYPES: LazyLock<Types> = LazyLock::new(|| {
             field("Conditions", "conditions", List(condition)),
             field("Annotations", "annotations", TextMap),
             field("Proxy", "proxy", Pointer(proxy)),
-            field("API", "api", Pointer(api)),
+            field("API", "api", Pointer(Arc::clone(&api))),
+            field("Api", "api", Pointer(api)),
         ],
     );
     let connector = Record::new(
@@ -202,7 +212,9 @@ mod tests {
         check("Spec.CACertSecretRef.Name", "ca");
         check("Status.ObservedGeneration", "3");
         check("Status.Proxy.HTTPAddress.URL", "http://c-git.dev");
+        check("Status.Proxy.HttpAddress.Url", "http://c-git.dev");
         check("Status.API.Path", "/connectors");
+        check("Status.Api.Path", "/connectors");
         check("Spec.Missing", "can't evaluate field Missing in type main.Spec");
         check("metadata", "can't evaluate field metadata in type *main.Connector");
         let check = |text: &str, expect: &str| assert_eq!(render(text, &connector(), &Json::Null), expect, "{text}");
