@@ -8,7 +8,7 @@ use crate::error::{Error, Failure};
 use crate::execute::{Executor, is_true};
 use crate::function::{Args, Call, Function, Param, Slot};
 use crate::methods;
-use crate::node::{NodeId, NodeKind};
+use crate::node::{NodeId, NodeKind, Pipe};
 use crate::quote::{lossy, quote};
 use crate::template::MissingKey;
 use crate::types::{IntKind, StructType, Type, UintKind};
@@ -19,31 +19,44 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 /// A call costs as much as reading so many bytes: more than other steps do, since what it returns has to be made.
 const CALL_BYTES: usize = 1024;
 
-/// What precedes in a pipeline, as the last argument of the next command.
-type Final = Option<Slot>;
-
 impl Executor<'_> {
     /// The value of a pipeline; sets its variables.
     pub(crate) fn pipeline(&mut self, id: NodeId) -> Result<Slot> {
-        self.at = id;
-        let program = self.program;
-        let NodeKind::Pipe(pipe) = &program.node(id).kind else { return Ok(Slot::INVALID) };
-        let mut value = None;
-        for &command in &pipe.commands {
-            let mut slot = self.command(command, value)?;
-            slot.boxed = false;
-            value = Some(slot);
-        }
-        let value = value.unwrap_or(Slot::INVALID);
-        if !pipe.declared.is_empty() {
-            self.set(&pipe.declared, pipe.assigns, &value)?;
-        }
-        Ok(value)
+        self.push_pipeline(id)?;
+        Ok(self.pop())
     }
 
-    fn set(&mut self, variables: &[u32], assigns: bool, value: &Slot) -> Result<()> {
-        for &variable in variables {
-            if assigns {
+    fn pop(&mut self) -> Slot {
+        self.stack.pop().unwrap_or(Slot::INVALID)
+    }
+
+    // What follows leaves its value on the stack. `has_last` says that what precedes in the pipeline lies there already:
+    // it is the last argument, and is taken.
+
+    fn push_pipeline(&mut self, id: NodeId) -> Result<()> {
+        self.at = id;
+        let program = self.program;
+        let NodeKind::Pipe(pipe) = &program.node(id).kind else { return Ok(()) };
+        let mut index = 0;
+        while index < pipe.commands.len() {
+            self.push_command(pipe.commands[index], index > 0)?;
+            self.unbox();
+            index += 1;
+        }
+        if pipe.declared.is_empty() { Ok(()) } else { self.set(pipe) }
+    }
+
+    /// What was in an interface is seen as what it is.
+    fn unbox(&mut self) {
+        if let Some(slot) = self.stack.last_mut() {
+            slot.boxed = false;
+        }
+    }
+
+    fn set(&mut self, pipe: &Pipe) -> Result<()> {
+        let value = self.stack.last().cloned().unwrap_or(Slot::INVALID);
+        for &variable in &pipe.declared {
+            if pipe.assigns {
                 self.assign(variable, value.clone())?;
             } else {
                 self.variables.push((variable, value.clone()));
@@ -52,39 +65,44 @@ impl Executor<'_> {
         Ok(())
     }
 
-    fn command(&mut self, id: NodeId, last: Final) -> Result<Slot> {
+    fn push_command(&mut self, id: NodeId, has_last: bool) -> Result<()> {
         let program = self.program;
-        let NodeKind::Command(words) = &program.node(id).kind else { return Ok(Slot::INVALID) };
+        let NodeKind::Command(words) = &program.node(id).kind else { return Ok(()) };
         let first = words[0];
         match &program.node(first).kind {
-            NodeKind::Field(fields) => {
-                self.at = first;
-                let dot = self.dot.clone();
-                self.fields(dot, first, fields, words, last)
-            }
-            NodeKind::Chain(inner, fields) => self.chain(first, *inner, fields, words, last),
             NodeKind::Identifier(function) => {
                 self.at = first;
-                self.call_function(function, id, &words[1..], last, None)
+                self.push_call(function, id, &words[1..], has_last, false)
             }
             NodeKind::Pipe(_) => {
-                self.not_a_function(words, &last)?;
-                self.pipeline(first)
+                self.not_a_function(words, has_last)?;
+                self.push_pipeline(first)
             }
-            NodeKind::Variable(variable, fields) => {
-                self.at = first;
-                self.variable(first, *variable, fields, words, last)
+            NodeKind::Chain(inner, fields) => self.push_chain(first, *inner, fields, words, has_last),
+            _ => self.push_simple_command(first, words, has_last),
+        }
+    }
+
+    fn push_simple_command(&mut self, first: NodeId, words: &[NodeId], has_last: bool) -> Result<()> {
+        self.at = first;
+        let program = self.program;
+        match &program.node(first).kind {
+            NodeKind::Field(fields) => {
+                let dot = self.dot.clone();
+                self.push_fields(dot, first, fields, words, has_last)
             }
+            NodeKind::Variable(variable, fields) => self.push_variable(first, *variable, fields, words, has_last),
             _ => {
-                self.at = first;
-                self.not_a_function(words, &last)?;
-                self.literal(first)
+                self.not_a_function(words, has_last)?;
+                let value = self.literal(first)?;
+                self.stack.push(value);
+                Ok(())
             }
         }
     }
 
-    fn not_a_function(&self, words: &[NodeId], last: &Final) -> Result<()> {
-        if words.len() > 1 || last.is_some() {
+    fn not_a_function(&self, words: &[NodeId], has_last: bool) -> Result<()> {
+        if words.len() > 1 || has_last {
             let first = words.first().map_or(String::new(), |&word| self.program.describe(word));
             return Err(self.fail(format!("can't give argument to non-function {first}")));
         }
@@ -101,47 +119,59 @@ impl Executor<'_> {
         }
     }
 
-    fn variable(&mut self, node: NodeId, variable: u32, fields: &[Str], words: &[NodeId], last: Final) -> Result<Slot> {
+    fn push_variable(&mut self, node: NodeId, variable: u32, fields: &[Str], words: &[NodeId], has_last: bool) -> Result<()> {
         let slot = match self.variables[self.base..].iter().rev().find(|(id, _)| *id == variable) {
             Some((_, slot)) => slot.clone(),
             None => return Err(self.undefined(variable)),
         };
         if fields.is_empty() {
-            self.not_a_function(words, &last)?;
-            return Ok(slot);
+            self.not_a_function(words, has_last)?;
+            self.stack.push(slot);
+            return Ok(());
         }
-        self.fields(slot, node, fields, words, last)
+        self.push_fields(slot, node, fields, words, has_last)
     }
 
-    fn chain(&mut self, node: NodeId, inner: NodeId, fields: &[Str], words: &[NodeId], last: Final) -> Result<Slot> {
+    fn push_chain(&mut self, node: NodeId, inner: NodeId, fields: &[Str], words: &[NodeId], has_last: bool) -> Result<()> {
         self.at = node;
-        let receiver = self.argument(None, inner)?;
-        self.fields(receiver, node, fields, words, last)
+        self.push_argument(None, inner)?;
+        self.push_fields_of_top(node, fields, words, has_last)
     }
 
-    fn fields(&mut self, receiver: Slot, node: NodeId, fields: &[Str], words: &[NodeId], last: Final) -> Result<Slot> {
+    fn push_fields_of_top(&mut self, node: NodeId, fields: &[Str], words: &[NodeId], has_last: bool) -> Result<()> {
+        let receiver = self.pop();
+        self.push_fields(receiver, node, fields, words, has_last)
+    }
+
+    fn push_fields(&mut self, receiver: Slot, node: NodeId, fields: &[Str], words: &[NodeId], has_last: bool) -> Result<()> {
         let mut receiver = receiver;
-        if let Some((name, before)) = fields.split_last() {
-            for name in before {
-                receiver = self.field(receiver, name, node, &[], None)?;
-            }
-            receiver = self.field(receiver, name, node, words.get(1..).unwrap_or_default(), last)?;
+        let Some((name, before)) = fields.split_last() else {
+            self.stack.push(receiver);
+            return Ok(());
+        };
+        for name in before {
+            self.push_field(receiver, name, node, &[], false)?;
+            receiver = self.pop();
         }
-        Ok(receiver)
+        self.push_field(receiver, name, node, words.get(1..).unwrap_or_default(), has_last)
     }
 
-    fn field(&mut self, receiver: Slot, name: &Str, node: NodeId, args: &[NodeId], last: Final) -> Result<Slot> {
-        if let Value::Nil = receiver.value {
-            return self.field_of_nil(receiver.boxed, name);
+    /// A field, a map's entry, or what a method returns.
+    fn push_field(&mut self, receiver: Slot, name: &Str, node: NodeId, args: &[NodeId], has_last: bool) -> Result<()> {
+        if let Some(method) = methods::find(&receiver.value, name) {
+            self.stack.push(receiver);
+            return self.push_call(method, node, args, has_last, true);
         }
-        let has_args = !args.is_empty() || last.is_some();
+        let value = self.field(receiver, name, !args.is_empty() || has_last)?;
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn field(&self, receiver: Slot, name: &Str, has_args: bool) -> Result<Slot> {
         match &receiver.value {
-            Value::Map(map) => {
-                if has_args {
-                    return Err(self.not_a_method(name));
-                }
-                self.entry(map, name)
-            }
+            Value::Nil => self.field_of_nil(receiver.boxed, name),
+            Value::Map(_) if has_args => Err(self.not_a_method(name)),
+            Value::Map(map) => self.entry(map, name),
             Value::Struct(object) | Value::Pointer(object) => {
                 let kind = object.kind();
                 match kind.fields().iter().position(|field| field.name.as_bytes() == &**name) {
@@ -149,17 +179,11 @@ impl Executor<'_> {
                         let value = object.fields().get(index).cloned().unwrap_or(Value::Nil);
                         Ok(Slot::of(value, &kind.fields()[index].kind))
                     }
-                    _ => match methods::find(&receiver.value, name) {
-                        Some(method) => self.call_function(method, node, args, last, Some(receiver)),
-                        None => self.promoted_field(object, name, has_args, &receiver),
-                    },
+                    _ => self.promoted_field(object, name, has_args, &receiver),
                 }
             }
             Value::Null(kind) => self.field_of_null(kind, name, has_args, &receiver),
-            value => match methods::find(value, name) {
-                Some(method) => self.call_function(method, node, args, last, Some(receiver)),
-                None => Err(self.no_field(name, &receiver)),
-            },
+            _ => Err(self.no_field(name, &receiver)),
         }
     }
 
@@ -225,30 +249,38 @@ impl Executor<'_> {
         }
     }
 
-    /// Calls a function or, with a receiver, a method. `node` is what an error of the function names.
-    fn call_function(&mut self, function: &'static Function, node: NodeId, args: &[NodeId], last: Final, receiver: Option<Slot>) -> Result<Slot> {
-        self.check_count(function, args, last.is_some())?;
-        match function.call {
-            Call::And | Call::Or => return self.and_or(matches!(function.call, Call::Or), args, last),
-            Call::Unusable(why) => return Err(self.fail(why.to_owned())),
-            Call::Code(_) | Call::Value => {}
+    /// Calls a function, or a method of the receiver that lies on the stack. `node` is what an error of it names.
+    fn push_call(&mut self, function: &'static Function, node: NodeId, args: &[NodeId], has_last: bool, has_receiver: bool) -> Result<()> {
+        self.check_call(function, args, has_last)?;
+        if matches!(function.call, Call::And | Call::Or) {
+            return self.push_and_or(matches!(function.call, Call::Or), args, has_last);
         }
-        let base = self.stack.len();
-        self.stack.extend(receiver);
+        let base = self.stack.len() - usize::from(has_last) - usize::from(has_receiver);
         let mut index = 0;
-        for &arg in args {
-            let slot = self.argument(Some(param(function, index)), arg)?;
-            self.stack.push(slot);
+        while index < args.len() {
+            self.push_argument(Some(param(function, index)), args[index])?;
             index += 1;
         }
-        if let Some(last) = last {
-            let slot = self.validate(last, param(function, index))?;
-            self.stack.push(slot);
+        if has_last {
+            self.move_last(function, base, index)?;
         }
+        self.finish_call(function, node, args, base)
+    }
+
+    /// The last argument came first.
+    fn move_last(&mut self, function: &Function, base: usize, index: usize) -> Result<()> {
+        self.stack[base..].rotate_left(1);
+        self.validate_top(param(function, index))
+    }
+
+    fn finish_call(&mut self, function: &Function, node: NodeId, args: &[NodeId], base: usize) -> Result<()> {
         let result = self.run_function(function, base, args);
         self.stack.truncate(base);
         match result {
-            Ok(value) => Ok(Slot { boxed: matches!(value, Value::Nil), value }),
+            Ok(value) => {
+                self.stack.push(Slot { boxed: matches!(value, Value::Nil), value });
+                Ok(())
+            }
             Err(failure) => Err(self.function_failure(function, node, failure)),
         }
     }
@@ -285,50 +317,86 @@ impl Executor<'_> {
         }
     }
 
-    fn check_count(&self, function: &Function, args: &[NodeId], has_last: bool) -> Result<()> {
+    fn check_call(&self, function: &Function, args: &[NodeId], has_last: bool) -> Result<()> {
+        if let Call::Unusable(why) = function.call {
+            return Err(self.fail(why.to_owned()));
+        }
         let count = args.len() + usize::from(has_last);
         let params = function.params.len();
         if function.variadic {
             if count < params - 1 {
                 return Err(self.fail(format!("wrong number of args for {}: want at least {} got {}", function.name, params - 1, args.len())));
             }
-        } else if count != params && !matches!(function.call, Call::Unusable(_)) {
+        } else if count != params {
             return Err(self.fail(format!("wrong number of args for {}: want {params} got {count}", function.name)));
         }
         Ok(())
     }
 
-    fn and_or(&mut self, or: bool, args: &[NodeId], last: Final) -> Result<Slot> {
-        let mut value = Slot::INVALID;
-        for &arg in args {
-            value = self.argument(Some(Param::Reflect), arg)?;
-            if is_true(&value.value) == or {
-                return Ok(value);
+    /// The first argument that decides, or the last; the others aren't evaluated.
+    fn push_and_or(&mut self, or: bool, args: &[NodeId], has_last: bool) -> Result<()> {
+        let base = self.stack.len();
+        let mut index = 0;
+        while index < args.len() {
+            self.stack.truncate(base);
+            self.push_argument(Some(Param::Reflect), args[index])?;
+            if self.decides(or) {
+                break;
+            }
+            index += 1;
+        }
+        if has_last {
+            // Below what was evaluated: taken unless that has decided.
+            if index == args.len() {
+                self.stack.truncate(base);
+            } else {
+                self.stack.remove(base - 1);
             }
         }
-        Ok(last.unwrap_or(value))
+        Ok(())
+    }
+
+    fn decides(&self, or: bool) -> bool {
+        self.stack.last().is_some_and(|slot| is_true(&slot.value) == or)
     }
 
     /// The value of an argument, of a parameter's type. Without one it is what a chain begins with.
-    fn argument(&mut self, param: Option<Param>, id: NodeId) -> Result<Slot> {
+    fn push_argument(&mut self, param: Option<Param>, id: NodeId) -> Result<()> {
         self.at = id;
         let program = self.program;
-        let slot = match &program.node(id).kind {
-            NodeKind::Dot => self.dot.clone(),
-            NodeKind::Nil => return self.nil_argument(param),
+        match &program.node(id).kind {
+            NodeKind::Pipe(_) => self.push_pipeline(id)?,
+            NodeKind::Chain(inner, fields) => self.push_chain(id, *inner, fields, &[], false)?,
+            NodeKind::Identifier(function) => self.push_call(function, id, &[], false, false)?,
+            _ => return self.push_simple_argument(param, id),
+        }
+        match param {
+            Some(param) => self.validate_top(param),
+            None => Ok(()),
+        }
+    }
+
+    fn push_simple_argument(&mut self, param: Option<Param>, id: NodeId) -> Result<()> {
+        let program = self.program;
+        match &program.node(id).kind {
+            NodeKind::Dot => {
+                let dot = self.dot.clone();
+                self.stack.push(dot);
+            }
             NodeKind::Field(fields) => {
                 let dot = self.dot.clone();
-                self.fields(dot, id, fields, &[], None)?
+                self.push_fields(dot, id, fields, &[], false)?;
             }
-            NodeKind::Variable(variable, fields) => self.variable(id, *variable, fields, &[], None)?,
-            NodeKind::Pipe(_) => self.pipeline(id)?,
-            NodeKind::Identifier(function) => self.call_function(function, id, &[], None, None)?,
-            NodeKind::Chain(inner, fields) => self.chain(id, *inner, fields, &[], None)?,
-            _ => return self.constant(param, id),
-        };
+            NodeKind::Variable(variable, fields) => self.push_variable(id, *variable, fields, &[], false)?,
+            kind => {
+                let value = if matches!(kind, NodeKind::Nil) { self.nil_argument(param)? } else { self.constant(param, id)? };
+                self.stack.push(value);
+                return Ok(());
+            }
+        }
         match param {
-            Some(param) => self.validate(slot, param),
-            None => Ok(slot),
+            Some(param) => self.validate_top(param),
+            None => Ok(()),
         }
     }
 
@@ -365,12 +433,18 @@ impl Executor<'_> {
         Err(self.fail(format!("expected {expected}; found {text}")))
     }
 
-    fn validate(&self, slot: Slot, param: Param) -> Result<Slot> {
+    /// What lies on the stack is passed for a parameter.
+    fn validate_top(&mut self, param: Param) -> Result<()> {
+        let Some(slot) = self.stack.last_mut() else { return Ok(()) };
         if slot.is_invalid() {
-            return param.nil().ok_or_else(|| self.fail(format!("invalid value; expected {}", param.name())));
+            if let Some(nil) = param.nil() {
+                *slot = nil;
+                return Ok(());
+            }
+            return Err(self.fail(format!("invalid value; expected {}", param.name())));
         }
         if param.accepts(&slot.value) {
-            return Ok(slot);
+            return Ok(());
         }
         let found = if matches!(slot.value, Value::Nil) { Type::Interface } else { slot.value.type_of() };
         Err(self.fail(format!("wrong type for value; expected {}; got {found}", param.name())))

@@ -1,5 +1,6 @@
 //! Running a template: statements. Expressions are in `evaluate`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Failure, Place};
@@ -420,31 +421,49 @@ pub(crate) fn is_true(value: &Value) -> bool {
 
 /// Empties maps that contain themselves: nothing else would let go of them.
 fn untie(maps: &[Arc<Map>]) {
-    for map in maps {
-        let mut seen = std::collections::HashSet::new();
-        let mut pending = vec![Value::Map(map.clone())];
-        let mut first = true;
-        while let Some(value) = pending.pop() {
-            let address = match &value {
-                Value::Map(map) => Arc::as_ptr(map).cast::<()>(),
-                Value::List(list) => Arc::as_ptr(list).cast::<()>(),
-                Value::Struct(object) | Value::Pointer(object) => Arc::as_ptr(object).cast::<()>(),
-                _ => continue,
-            };
-            if address == Arc::as_ptr(map).cast::<()>() && !first {
-                map.clear();
-                break;
-            }
-            first = false;
-            if !seen.insert(address) {
+    let mut seen: HashMap<*const (), bool> = HashMap::new(); // and whether what is in it is still being looked at
+    let mut within: Vec<Arc<Map>> = Vec::new();
+    let mut pending: Vec<Visit> = maps.iter().map(|map| Visit::Enter(Value::Map(map.clone()))).collect();
+    while let Some(visit) = pending.pop() {
+        let value = match visit {
+            Visit::Enter(value) => value,
+            Visit::Leave(address, is_map) => {
+                seen.insert(address, false);
+                if is_map {
+                    within.pop();
+                }
                 continue;
             }
-            match &value {
-                Value::Map(map) => pending.extend(map.entries().into_iter().map(|(_, value)| value)),
-                Value::List(list) => pending.extend_from_slice(list.items()),
-                Value::Struct(object) | Value::Pointer(object) => pending.extend_from_slice(object.fields()),
-                _ => {}
+        };
+        let (address, is_map) = match &value {
+            Value::Map(map) => (Arc::as_ptr(map).cast::<()>(), true),
+            Value::List(list) => (Arc::as_ptr(list).cast::<()>(), false),
+            Value::Struct(object) | Value::Pointer(object) => (Arc::as_ptr(object).cast::<()>(), false),
+            _ => continue,
+        };
+        match seen.get(&address) {
+            // Only maps change, so there's one on the way around.
+            Some(true) => within.iter().rev().take(1).for_each(|map| map.clear()),
+            Some(false) => {}
+            None => {
+                seen.insert(address, true);
+                pending.push(Visit::Leave(address, is_map));
+                match &value {
+                    Value::Map(map) => {
+                        within.push(map.clone());
+                        pending.extend(map.entries().into_iter().map(|(_, value)| Visit::Enter(value)));
+                    }
+                    Value::List(list) => pending.extend(list.items().iter().cloned().map(Visit::Enter)),
+                    Value::Struct(object) | Value::Pointer(object) => pending.extend(object.fields().iter().cloned().map(Visit::Enter)),
+                    _ => {}
+                }
             }
         }
     }
+}
+
+/// A step of looking through values.
+enum Visit {
+    Enter(Value),
+    Leave(*const (), bool),
 }

@@ -65,11 +65,14 @@ fn append_general(out: &mut Vec<u8>, magnitude: f64, format: u8, precision: Opti
     append_fixed(out, &decimal, (count as i32 - decimal.point).max(0) as usize);
 }
 
+/// No number has more digits that aren't zero, before or after the point; the standard library panics at 65,536.
+const MAX_DIGITS: usize = 1_100;
+
 /// So many significant digits, or as many as are needed to tell the number from its neighbours.
 fn significant(magnitude: f64, count: Option<usize>) -> Decimal {
     let text = match count {
         None => format!("{magnitude:e}"),
-        Some(count) => format!("{magnitude:.*e}", count.saturating_sub(1)),
+        Some(count) => format!("{magnitude:.*e}", count.saturating_sub(1).min(MAX_DIGITS)),
     };
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let digits = mantissa.bytes().filter(u8::is_ascii_digit).collect();
@@ -78,6 +81,7 @@ fn significant(magnitude: f64, count: Option<usize>) -> Decimal {
 
 /// So many digits after the point.
 fn fixed(magnitude: f64, count: usize) -> Decimal {
+    let count = count.min(MAX_DIGITS);
     let text = format!("{magnitude:.count$}");
     let point = text.find('.').unwrap_or(text.len());
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).collect();

@@ -131,7 +131,8 @@ impl Sink<'_> {
             self.over = true;
             return;
         }
-        let mut text = format!("U+{value:0precision$X}");
+        let digits = format!("{value:X}");
+        let mut text = format!("U+{}{digits}", "0".repeat(precision.saturating_sub(digits.len())));
         if let (true, Some(rune)) = (self.flags.sharp, rune(value).filter(|&rune| quote::is_print(rune))) {
             text.push_str(&format!(" '{rune}'"));
         }

@@ -36,10 +36,13 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("regexQuoteMeta", &[Param::String], quote_meta),
 ];
 
-/// What a match costs, at worst, for each byte of the text and the expression.
+/// What looking at a byte costs, at worst, and finding a match.
+const BYTE_COST: usize = 64;
+const MATCH_COST: usize = 2048;
+
 fn expression(env: &mut Env, args: Args<'_>) -> Result<Arc<Regex>> {
     let regex = env.expressions.get(&mut env.meter, args.string(0))?;
-    env.meter.work(args.string(1).len().saturating_mul(16))?;
+    env.meter.work(args.string(1).len().saturating_mul(BYTE_COST))?;
     Ok(regex)
 }
 
@@ -88,12 +91,11 @@ fn no_strings() -> Value {
 fn find_all(env: &mut Env, args: Args<'_>, regex: &Regex) -> Result {
     let text = args.string(1);
     env.meter.allocate(text.len())?;
-    let all: Vec<Vec<u8>> = regex
-        .find_iter(text)
-        .filter(|found| is_seen(text, found.start(), found.end()))
-        .take(limit(args.int(2)))
-        .map(|found| found.as_bytes().to_vec())
-        .collect();
+    let mut all = Vec::new();
+    for found in regex.find_iter(text).filter(|found| is_seen(text, found.start(), found.end())).take(limit(args.int(2))) {
+        env.meter.work(MATCH_COST)?;
+        all.push(found.as_bytes().to_vec());
+    }
     if all.is_empty() { Ok(no_strings()) } else { env.strings(all) }
 }
 
@@ -102,6 +104,7 @@ fn replace_all(env: &mut Env, args: Args<'_>, regex: &Regex, expands: bool) -> R
     let mut out = Vec::with_capacity(text.len());
     let mut last = 0;
     for groups in regex.captures_iter(text) {
+        env.meter.work(MATCH_COST)?;
         let Some(whole) = groups.get(0).filter(|whole| is_seen(text, whole.start(), whole.end())) else { continue };
         out.extend_from_slice(&text[last..whole.start()]);
         last = whole.end();
@@ -168,6 +171,7 @@ fn split(env: &mut Env, args: Args<'_>, regex: &Regex) -> Result {
         if count > 0 && parts.len() + 1 == limit(count) {
             break;
         }
+        env.meter.work(MATCH_COST)?;
         end = found.start();
         if found.end() != 0 {
             parts.push(text[begin..end].to_vec());
