@@ -9,7 +9,7 @@ use clap::{Args, Parser, ValueEnum};
 use connectors_core::{ConnectorRef, ServiceAccount};
 use connectors_crd::{is_dns_label, is_dns_subdomain};
 use connectors_net::Cidr;
-use connectors_proxy::MAX_CONNECTIONS_PER_UPSTREAM;
+use connectors_proxy::{MAX_CONNECTIONS_PER_UPSTREAM, MAX_REGO_BODY_BYTES};
 use connectors_standalone::Options;
 use connectors_standalone::state::{DEFAULT_FOLDER, OpenError, State};
 use connectors_standalone::token::{DEFAULT_AUDIENCE, Lifetime};
@@ -147,6 +147,9 @@ pub(crate) struct ProxyArgs {
     /// How many connections, idle ones included, may be open to one address of a tool; more requests wait for the connect timeout and then get 503
     #[arg(long, env = "CONNECTORS_MAX_CONNECTIONS_PER_UPSTREAM", default_value_t = MAX_CONNECTIONS_PER_UPSTREAM, value_name = "COUNT")]
     pub(crate) max_connections_per_upstream: std::num::NonZeroUsize,
+    /// How many bytes of a request's body are kept where a class's rule reads it or puts the credential there; more get 413
+    #[arg(long, env = "CONNECTORS_MAX_REGO_BODY_BYTES", default_value_t = MAX_REGO_BODY_BYTES, value_name = "BYTES")]
+    pub(crate) max_rego_body_bytes: usize,
     /// How long an accepted token is believed without checking again
     #[arg(long, env = "CONNECTORS_TOKEN_ACCEPTED_FOR", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) token_accepted_for: Duration,
@@ -192,6 +195,7 @@ impl ProxyArgs {
             cores: None,
             max_requests_per_connector: 1024,
             max_connections_per_upstream: MAX_CONNECTIONS_PER_UPSTREAM,
+            max_rego_body_bytes: MAX_REGO_BODY_BYTES,
             token_accepted_for: Duration::from_secs(10),
             token_refused_for: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(5),

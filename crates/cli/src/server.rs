@@ -136,6 +136,7 @@ fn settings(flags: &ProxyArgs) -> Settings {
         refused_for: flags.token_refused_for,
         max_requests_per_connector: flags.max_requests_per_connector,
         max_connections_per_upstream: flags.max_connections_per_upstream,
+        max_rego_body_bytes: flags.max_rego_body_bytes,
         head_timeout: flags.head_timeout,
         idle_timeout: flags.idle_timeout,
         drain_timeout: flags.drain_timeout,

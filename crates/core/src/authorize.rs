@@ -296,6 +296,7 @@ mod tests {
                 address: Address::parse(address).unwrap(),
                 extensions: extensions.iter().map(|text| Address::parse(text).unwrap()).collect(),
                 injection: Injection::Nothing,
+                extractor: None,
                 trust: TrustRoots::default(),
                 in_flight: InFlight::default(),
             })

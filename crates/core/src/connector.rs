@@ -1,6 +1,8 @@
 //! A Connector, resolved: everything the data path needs of it, computed when it changes and not when it is used.
 
-use crate::{Address, ConnectorRef, InFlight, Origin, SecretValue, TrustRoots};
+use std::sync::Arc;
+
+use crate::{Address, ConnectorRef, Extract, Generate, InFlight, Origin, RuleError, SecretValue, TrustRoots};
 
 /// One tool, ready to be proxied to.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct Connector {
     pub extensions: Vec<Address>,
     /// What is put on a request that is aimed at it.
     pub injection: Injection,
+    /// Where else than in Authorization a reverse request to it may have its caller's token. Its class has one for all of its Connectors.
+    pub extractor: Option<Arc<dyn Extract>>,
     /// CAs for its upstream TLS, beyond the system's.
     pub trust: TrustRoots,
     /// The requests that use it now. A Connector that changes begins anew.
@@ -38,17 +42,45 @@ pub enum Resolver {
 pub enum Injection {
     /// Nothing: the Connector has no Secret and needs none, or its authentication type injects nothing.
     Nothing,
-    /// Header lines prepared when the Secret changed.
+    /// Prepared when the Secret changed.
     Static(Credential),
+    /// Made for each request.
+    PerRequest(Arc<dyn Generate>),
     /// The Connector can't be used now, and a request must not go out without its credential.
     Unready(Unready),
 }
 
 /// A credential as it goes on a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Credential {
     /// Headers that are set; each replaces every value that the request had.
     pub headers: Vec<InjectedHeader>,
+    /// Parameters of the query that are set, likewise.
+    pub query: Vec<InjectedParameter>,
+}
+
+/// One parameter of the query, prepared.
+#[derive(Debug)]
+pub struct InjectedParameter {
+    name: Box<str>,
+    encoded: SecretValue,
+}
+
+impl InjectedParameter {
+    /// `encoded` is `name=value`, both percent-encoded; `name` is as it reads decoded.
+    pub fn new(name: &str, encoded: SecretValue) -> Self {
+        Self { name: name.into(), encoded }
+    }
+
+    /// Its name, decoded.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `name=value` as it is sent.
+    pub fn encoded(&self) -> &SecretValue {
+        &self.encoded
+    }
 }
 
 /// One header, its line prepared. The name, by which the caller's own such headers are taken off, and the line can't disagree.
@@ -131,6 +163,9 @@ pub enum Unready {
         /// What is wrong, never the value.
         problem: &'static str,
     },
+    /// The class's rule makes nothing of this Secret that could be sent.
+    #[error("its credential can't be made: {0}")]
+    Generator(RuleError),
 }
 
 impl Unready {
@@ -144,6 +179,7 @@ impl Unready {
             Self::SecretTypeMismatch { .. } => "SecretTypeMismatch",
             Self::SecretKeyMissing { .. } => "SecretKeyMissing",
             Self::SecretValueInvalid { .. } => "SecretValueInvalid",
+            Self::Generator(_) => "InjectionFailed",
         }
     }
 }

@@ -14,6 +14,7 @@ mod in_flight;
 mod name;
 mod origin;
 mod path;
+mod rule;
 mod secret;
 mod snapshot;
 mod trust;
@@ -23,12 +24,13 @@ pub use authorize::{
     Aim, Aimed, Answer, Authenticator, Authorizer, Denied, Granted, Identity, Passage, Permit, Unauthenticated, Undecided, authorize, authorize_connect,
 };
 pub use caller::{Caller, Pod, ServiceAccount};
-pub use connector::{Connector, Credential, InjectedHeader, Injection, Resolver, Unready};
+pub use connector::{Connector, Credential, InjectedHeader, InjectedParameter, Injection, Resolver, Unready};
 pub use flags::{Flags, UnknownFlag};
 pub use in_flight::{Entered, InFlight};
 pub use name::{ConnectorRef, NameError};
 pub use origin::{Host, HostError, HostRef, Origin, Scheme};
 pub use path::{PathError, PathPrefix, RequestPath};
+pub use rule::{BodyFields, BodyFormat, Extract, Generate, Generated, Headers, RequestView, RuleError};
 pub use secret::{SecretRef, SecretValue};
 pub use snapshot::Snapshot;
 pub use trust::TrustRoots;

@@ -3,7 +3,7 @@
 use connectors_core::{Flags, Injection, Unready};
 
 use crate::lower::{credential, fits, usable_class};
-use crate::{CheckedClass, Condition, ConditionSeverity, ConditionStatus, Connector, ConnectorClass, Secrets, ca_certificates};
+use crate::{CheckedClass, Condition, ConditionSeverity, ConditionStatus, Connector, Secrets, ca_certificates};
 
 /// Condition type: all others hold.
 pub const READY: &str = "Ready";
@@ -34,7 +34,7 @@ pub fn connector(connector: &Connector, class: Option<&CheckedClass>, secrets: &
         Ok(_) => Condition::holds(CONNECTOR_CLASS_READY, CONNECTOR_CLASS_READY),
         Err(unready) => fails(CONNECTOR_CLASS_READY, unready),
     }];
-    let fit = usable.as_ref().map_err(Clone::clone).and_then(|class| fits(connector, class));
+    let fit = usable.as_ref().map_err(Clone::clone).and_then(|class| fits(connector, class.class()));
     conditions.push(match (&usable, &fit) {
         (Ok(class), Ok(())) => match secret(connector, class, secrets) {
             Some(unready) => fails(SECRET_READY, &unready),
@@ -54,10 +54,10 @@ pub fn connector(connector: &Connector, class: Option<&CheckedClass>, secrets: &
 }
 
 /// Why the credential of a Connector that fits its class can't be used, if it can't: the reason for `SecretReady` not to hold.
-pub fn secret(connector: &Connector, class: &ConnectorClass, secrets: &dyn Secrets) -> Option<Unready> {
+pub fn secret(connector: &Connector, class: &CheckedClass, secrets: &dyn Secrets) -> Option<Unready> {
     match credential(connector, class, secrets) {
         Ok(Injection::Unready(unready)) | Err(unready) => Some(unready),
-        Ok(Injection::Nothing | Injection::Static(_)) => None,
+        Ok(Injection::Nothing | Injection::Static(_) | Injection::PerRequest(_)) => None,
     }
 }
 

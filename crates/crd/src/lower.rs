@@ -1,6 +1,8 @@
 //! From manifests to what the data path reads.
 
-use connectors_core::{self as core, Address, AddressError, ConnectorRef, InFlight, Injection, NameError, Resolver, TrustRoots, Unready};
+use std::sync::Arc;
+
+use connectors_core::{self as core, Address, AddressError, ConnectorRef, Extract, InFlight, Injection, NameError, Resolver, TrustRoots, Unready};
 use connectors_credentials::{PrepareError, basic, bearer};
 
 use crate::secret::{BASIC_AUTH, BEARER_TOKEN, required_keys};
@@ -34,16 +36,17 @@ pub fn lower(connector: &Connector, class: Option<&CheckedClass>, secrets: &dyn 
         extensions: extensions(connector, class.map(CheckedClass::class), &address),
         address,
         injection: injection(connector, class, secrets).unwrap_or_else(Injection::Unready),
+        extractor: class.and_then(extractor),
         trust: trust(connector, secrets, system),
         in_flight: InFlight::default(),
     })
 }
 
 /// The class, if it exists and is usable.
-pub(crate) fn usable_class<'a>(connector: &Connector, class: Option<&'a CheckedClass>) -> Result<&'a ConnectorClass, Unready> {
+pub(crate) fn usable_class<'a>(connector: &Connector, class: Option<&'a CheckedClass>) -> Result<&'a CheckedClass, Unready> {
     let class = class.ok_or_else(|| Unready::ClassNotFound(connector.spec.connector_class_name.clone()))?;
     match class.error() {
-        None => Ok(class.class()),
+        None => Ok(class),
         Some(Problem { field, message, .. }) => {
             Err(Unready::ClassInvalid { class: class.class().metadata.name.clone(), field: field.clone(), problem: message.clone() })
         }
@@ -58,9 +61,9 @@ pub(crate) fn fits(connector: &Connector, class: &ConnectorClass) -> Result<(), 
 }
 
 /// The credential of a Connector that fits its class.
-pub(crate) fn credential(connector: &Connector, class: &ConnectorClass, secrets: &dyn Secrets) -> Result<Injection, Unready> {
+pub(crate) fn credential(connector: &Connector, class: &CheckedClass, secrets: &dyn Secrets) -> Result<Injection, Unready> {
     let Some(auth) = &connector.spec.auth else { return Ok(Injection::Nothing) };
-    let (Some(auth_type), Some(reference)) = (class.auth_type(&auth.name), &auth.secret_ref) else { return Ok(Injection::Nothing) };
+    let (Some(auth_type), Some(reference)) = (class.class().auth_type(&auth.name), &auth.secret_ref) else { return Ok(Injection::Nothing) };
     let secret = find(connector, reference, secrets)?;
     let name = || format!("{}/{}", secret.namespace, secret.name);
     if secret.secret_type != auth_type.secret_type {
@@ -69,13 +72,22 @@ pub(crate) fn credential(connector: &Connector, class: &ConnectorClass, secrets:
     if let Some(key) = keys(auth_type).find(|key| !secret.data.contains_key(*key)) {
         return Err(Unready::SecretKeyMissing { secret: name(), key: key.to_owned() });
     }
-    prepare(secret)
+    match class.rules().generator(&auth.name) {
+        Some(rule) => rule.injection(secret.data.iter().map(|(key, value)| (key.as_str(), value))).map_err(Unready::Generator),
+        None => prepare(secret),
+    }
 }
 
 fn injection(connector: &Connector, class: Option<&CheckedClass>, secrets: &dyn Secrets) -> Result<Injection, Unready> {
     let class = usable_class(connector, class)?;
-    fits(connector, class)?;
+    fits(connector, class.class())?;
     credential(connector, class, secrets)
+}
+
+/// How the class finds callers' tokens; one that isn't usable finds none.
+fn extractor(class: &CheckedClass) -> Option<Arc<dyn Extract>> {
+    let rule = class.rules().extractor().filter(|_| class.error().is_none())?;
+    Some(rule.clone())
 }
 
 /// The Secret that a reference names, always of the Connector's own namespace.

@@ -1,16 +1,21 @@
 //! What to put on a request: one file a scheme.
 //!
 //! A static scheme prepares its header line when a Secret changes; at the request there is only [`credential`], which
-//! takes a [`Permit`] and hands out what was prepared. A scheme that needs to ask somebody else (a registry's token
-//! service) will answer in the same place.
+//! takes a [`Permit`] and hands out what was prepared, or the class's rule that makes it for each request. A scheme that needs to ask somebody else (a
+//! registry's token service) will answer in the same place.
 
 mod basic;
 mod bearer;
+mod body;
 mod line;
+mod rego;
 
 pub use basic::basic;
 pub use bearer::bearer;
-use connectors_core::{Credential, Injection, Permit, Unready};
+pub use body::{BodyUnfit, content_type, merge};
+use connectors_core::{Credential, Generate, Injection, Permit, Unready};
+pub use connectors_expr::CompileError;
+pub use rego::{ExtractorRule, GeneratorRule, RulePlace};
 
 /// Why a scheme can't make a header from the values it was given. Never holds any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,14 +34,24 @@ pub enum PrepareError {
     NotAToken,
 }
 
-/// The credential for a permitted request; `None` if the Connector needs none.
+/// What a permitted request gets.
+#[derive(Debug)]
+pub enum Ready<'p> {
+    /// What was prepared; `None` if the Connector needs no credential.
+    Prepared(Option<&'p Credential>),
+    /// What this makes of the request.
+    PerRequest(&'p dyn Generate),
+}
+
+/// The credential for a permitted request.
 ///
 /// # Errors
 /// The Connector's reason for not being ready; the request must then not be sent at all.
-pub fn credential(permit: &Permit) -> Result<Option<&Credential>, &Unready> {
+pub fn credential(permit: &Permit) -> Result<Ready<'_>, &Unready> {
     match &permit.connector().injection {
-        Injection::Nothing => Ok(None),
-        Injection::Static(credential) => Ok(Some(credential)),
+        Injection::Nothing => Ok(Ready::Prepared(None)),
+        Injection::Static(credential) => Ok(Ready::Prepared(Some(credential))),
+        Injection::PerRequest(generator) => Ok(Ready::PerRequest(&**generator)),
         Injection::Unready(unready) => Err(unready),
     }
 }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::future::poll_fn;
 use std::task::{Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use connectors_http1::{BodyDecoder, BodyError, Decoded, Field, HeadWriter, LAST_CHUNK, Line, ResponseFraming};
 use connectors_net::{Pipe, Pipes, SpliceError};
 use h2::{RecvStream, SendStream};
@@ -31,6 +31,8 @@ pub(crate) enum Source<'a> {
     Wire(&'a Wire, BodyDecoder),
     /// HTTP/2.
     Stream(Incoming<'a>),
+    /// It was read before.
+    Buffered(Bytes),
     /// There is none.
     Nothing,
 }
@@ -100,13 +102,27 @@ impl<'a> Source<'a> {
         match self {
             Self::Wire(_, body) => Some(body),
             Self::Stream(incoming) => incoming.trailers.as_ref(),
-            Self::Nothing => None,
+            Self::Buffered(_) | Self::Nothing => None,
         }
+    }
+
+    /// All of it, or `None` if that is more than `limit` bytes; its trailers are dropped.
+    pub(crate) async fn collect(&mut self, limit: usize) -> Result<Option<Bytes>, RelayError> {
+        let mut whole = BytesMut::new();
+        while let Some(data) = self.next().await? {
+            if data.len() > limit - whole.len() {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&data);
+            self.passed_on(data.len());
+        }
+        Ok(Some(whole.freeze()))
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, RelayError> {
         match self {
             Self::Nothing => Ok(None),
+            Self::Buffered(body) => Ok((!body.is_empty()).then(|| std::mem::take(body))),
             Self::Stream(incoming) => incoming.next().await,
             Self::Wire(wire, body) => loop {
                 match wire.with_input(|input| body.decode(input)).map_err(RelayError::Body)? {

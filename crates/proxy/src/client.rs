@@ -105,14 +105,6 @@ impl<'a> Client<'a> {
         matches!(self, Self::Stream(_))
     }
 
-    /// The `Via` of the hop from the caller.
-    pub(crate) fn via(self) -> &'static PreparedField {
-        match self {
-            Self::Wire(..) => &VIA_HTTP1,
-            Self::Stream(_) => &VIA_HTTP2,
-        }
-    }
-
     /// Changes whenever anything moved on the caller's side.
     pub(crate) fn moved(self) -> u64 {
         match self {

@@ -199,6 +199,11 @@ impl Exchange<'_> {
         begun.map(|place| Some(Upstream::Stream(place))).map_err(|error| Reject::NoAnswer(io::Error::other(error)))
     }
 
+    /// The body that goes to the tool.
+    fn body(&self, framing: Framing) -> Source<'_> {
+        self.outgoing.body.map_or_else(|| self.client.source(framing), |body| Source::Buffered(body.clone()))
+    }
+
     fn undialled(&self, error: DialError) -> Reject {
         Reject::Dial(error, self.reach)
     }
@@ -212,7 +217,7 @@ impl Exchange<'_> {
 
     async fn over_wire(&self, lease: &Lease<Wire>, progress: &Progress<'_>, record: &Record<'_>) -> Result<(After, bool), Failure> {
         let (wire, reused): (&Wire, _) = (lease, lease.reused());
-        let framing = self.outgoing.head.framing();
+        let framing = self.outgoing.framing();
         let coding = if framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let untouched = wire.moved();
         let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
@@ -222,7 +227,7 @@ impl Exchange<'_> {
             let sent = match framing {
                 // The shorter way, which most requests can go.
                 Framing::None => wire.send(&request).await.map_err(|_| RelayError::To),
-                _ => relay(&mut self.client.source(framing), &mut Sink::Wire(wire, coding), onward, &mut request).await,
+                _ => relay(&mut self.body(framing), &mut Sink::Wire(wire, coding), onward, &mut request).await,
             };
             // The buffers are needed elsewhere while this waits for its answer.
             drop(request);
@@ -237,7 +242,7 @@ impl Exchange<'_> {
     }
 
     async fn over_stream(&self, place: &Place, progress: &Progress<'_>, record: &Record<'_>) -> Result<After, Failure> {
-        let framing = self.outgoing.head.framing();
+        let framing = self.outgoing.framing();
         let ends = matches!(framing, Framing::None | Framing::Length(0));
         let request = {
             let mut head: Lent<Vec<u8>> = Lent::new();
@@ -260,7 +265,7 @@ impl Exchange<'_> {
         let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
         let upload = pin!(async {
             let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moved)) };
-            Ok(relay(&mut self.client.source(framing), &mut sink, onward, &mut Vec::new()).await)
+            Ok(relay(&mut self.body(framing), &mut sink, onward, &mut Vec::new()).await)
         });
         let unused = || progress.moved.body_in.get() == 0;
         let answers = Answers::Stream { response, place, moved: &moved, repeatable: place.reused && self.is_repeatable(), unused: &unused };

@@ -9,12 +9,13 @@ use std::time::{Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use connectors_core::{Authenticator, ConnectorRef, Identity, NameError, SecretRef, SecretValue, Unauthenticated};
+use connectors_core::{Authenticator, ConnectorRef, Extract, Headers, Identity, NameError, RequestView, RuleError, SecretRef, SecretValue, Unauthenticated};
 use connectors_http1::{Field, RequestHead};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::observe::Logged;
 use crate::settings::Settings;
+use crate::target::Reverse;
 
 /// At most so many Connectors in one user name; each may cost a permission check.
 const MAX_NAMED: usize = 32;
@@ -91,6 +92,24 @@ pub(crate) fn reverse_token(head: &RequestHead) -> Result<ReverseToken<'_>, Cred
         Scheme::Basic(encoded) => Ok(ReverseToken::Decoded(basic(encoded)?.1)),
         Scheme::Bearer([]) => Err(CredentialError::Empty),
         Scheme::Bearer(token) => Ok(ReverseToken::Sent(SecretRef::new(token))),
+    }
+}
+
+/// Has a class's rule look for the token of a reverse request. It sees what the caller sent, below the proxy address, and no body.
+///
+/// # Errors
+/// Those of the rule; `None` if it says that there is no token.
+pub(crate) fn extract(extractor: &dyn Extract, head: &RequestHead, reverse: &Reverse<'_>) -> Result<Option<SecretValue>, RuleError> {
+    let (path, query) = (reverse.path.path(), reverse.path.query().unwrap_or_default());
+    extractor.extract(RequestView { method: head.method(), path, host: reverse.base.authority, query, headers: &Sent(head), body: None })
+}
+
+/// All header lines, as the caller sent them.
+struct Sent<'a>(&'a RequestHead);
+
+impl Headers for Sent<'_> {
+    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        self.0.lines().for_each(|line| visit(line.name_bytes(), line.value));
     }
 }
 

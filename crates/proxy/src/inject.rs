@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use connectors_core::{Credential, Origin, PathPrefix, RequestPath, SecretRef};
+use bytes::Bytes;
+use connectors_core::{Credential, Headers, InjectedParameter, Origin, PathPrefix, RequestPath, SecretRef};
 use connectors_http1::{Field, FieldName, Framing, HeadWriter, Line, PreparedField, RequestHead, WriteError};
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
+use crate::client::{VIA_HTTP1, VIA_HTTP2};
 use crate::identify;
 
 const HOST: FieldName = FieldName::new("Host");
@@ -35,6 +37,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) at_target: bool,
     /// What to put on; only a permit gives one.
     pub(crate) credential: Option<&'a Credential>,
+    /// The body to send instead of the caller's, which was read before.
+    pub(crate) body: Option<&'a Bytes>,
     /// The caller's own token, which must not go on anywhere.
     pub(crate) token: SecretRef<'a>,
     /// The caller's address, in X-Forwarded-For.
@@ -45,8 +49,15 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) client_tls: bool,
     /// The protocol that the caller wants to switch to, if it may.
     pub(crate) upgrade: Option<&'a [u8]>,
-    /// The `Via` of the hop from the caller.
-    pub(crate) via: &'static PreparedField,
+    /// Whether the caller speaks HTTP/2.
+    pub(crate) client_http2: bool,
+}
+
+impl Outgoing<'_> {
+    /// How the body is framed that goes to the tool.
+    pub(crate) fn framing(&self) -> Framing {
+        self.body.map_or_else(|| self.head.framing(), |body| Framing::Length(body.len() as u64))
+    }
 }
 
 /// The protocol that a request asks to switch to, if it is one that is passed through: WebSocket (RFC 6455), and SPDY, in which `kubectl exec` and
@@ -94,7 +105,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
             }
         }
     }
-    match head.framing() {
+    match outgoing.framing() {
         Framing::None => {}
         Framing::Length(length) => {
             writer.content_length(length);
@@ -103,7 +114,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
             writer.chunked();
         }
     }
-    if head.expects_continue() {
+    if head.expects_continue() && outgoing.body.is_none() {
         writer.prepared(&EXPECT_CONTINUE);
     }
     if let Some(protocol) = outgoing.upgrade {
@@ -117,7 +128,7 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     if !client_host.is_empty() {
         writer.named(X_FORWARDED_HOST, client_host.as_bytes())?;
     }
-    writer.prepared(outgoing.via);
+    writer.prepared(if outgoing.client_http2 { &VIA_HTTP2 } else { &VIA_HTTP1 });
     writer.end();
     apply(outgoing.credential, out);
     Ok(())
@@ -159,6 +170,8 @@ fn stays(outgoing: &Outgoing<'_>, line: &Line<'_>) -> bool {
         Field::Authorization => {
             !holds_token(value, outgoing.token) && !identify::basic_password(value).is_some_and(|password| holds_token(password.expose(), outgoing.token))
         }
+        // A body that was read before goes on without them.
+        _ if outgoing.body.is_some() && line.is_named("Trailer") => false,
         // Belongs to h2c, whether or not Connection says so.
         _ if line.is_named("HTTP2-Settings") => false,
         _ => !outgoing.head.connection_lists(line) && !holds_token(value, outgoing.token) && !is_replaced(outgoing.credential, line.name_bytes()),
@@ -206,16 +219,43 @@ fn holds_token(value: &[u8], token: SecretRef<'_>) -> bool {
     value.len() >= token.len() && memmem::find(value, token).is_some()
 }
 
-/// Prefix, path, and the query without any parameter that holds the caller's token.
-fn request_target(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) {
+/// Whether a token that a class's rule has found is taken off on the way to the tool: it stands in a header or in the query, as it is or in a Basic Authorization, and not
+/// in the path, which can't do without it.
+pub(crate) fn can_be_taken_off(head: &RequestHead, path: &RequestPath<'_>, token: SecretRef<'_>) -> bool {
+    let decoded_holds = |text: &str| holds_token(&Cow::from(percent_decode_str(text)), token);
+    let in_line = |line: Line<'_>| {
+        holds_token(line.value, token)
+            || line.field == Field::Authorization && identify::basic_password(line.value).is_some_and(|password| holds_token(password.expose(), token))
+    };
+    !decoded_holds(path.path()) && (path.query().is_some_and(decoded_holds) || head.lines().any(in_line))
+}
+
+/// The caller's header lines that go on to the tool.
+pub(crate) struct Kept<'a>(pub(crate) &'a Outgoing<'a>);
+
+impl Headers for Kept<'_> {
+    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        for line in self.0.head.lines().filter(|line| stays(self.0, line)) {
+            match without_bearer(self.0, &line) {
+                None => visit(line.name_bytes(), line.value),
+                Some(rest) if rest.is_empty() => {}
+                Some(rest) => visit(line.name_bytes(), &rest),
+            }
+        }
+    }
+}
+
+/// Prefix, path, and the query without any parameter that holds the caller's token; then those of the credential, instead of all that the query has of their names.
+pub(crate) fn request_target(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(outgoing.prefix.map_or("", |prefix| prefix.as_str()).as_bytes());
     out.extend_from_slice(outgoing.path.path().as_bytes());
+    let set = outgoing.credential.map_or(&[][..], |credential| &credential.query);
     if let Some(query) = outgoing.path.query() {
         out.push(b'?');
         // Shorter than the token, it can't hold it in any encoding.
         let holds = |text: &str| text.len() >= outgoing.token.expose().len() && holds_token(&Cow::from(percent_decode_str(text)), outgoing.token);
-        if holds(query) {
-            let kept = query.split('&').filter(|parameter| !holds(parameter));
+        if holds(query) || !set.is_empty() {
+            let kept = query.split('&').filter(|parameter| !holds(parameter) && !is_set(set, parameter));
             for (index, parameter) in kept.enumerate() {
                 if index > 0 {
                     out.push(b'&');
@@ -225,7 +265,22 @@ fn request_target(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) {
         } else {
             out.extend_from_slice(query.as_bytes());
         }
+    } else if !set.is_empty() {
+        out.push(b'?');
     }
+    for parameter in set {
+        if !out.ends_with(b"?") {
+            out.push(b'&');
+        }
+        out.extend_from_slice(parameter.encoded().expose());
+    }
+}
+
+/// Whether what stands between two `&` is, to some server, a parameter that is about to be set: there are those that take `;` for `&`.
+fn is_set(set: &[InjectedParameter], text: &str) -> bool {
+    let name = |parameter: &str| parameter.split('=').next().unwrap_or_default().replace('+', " ");
+    let names = |parameter: &str| set.iter().any(|set| percent_decode_str(&name(parameter)).eq(set.name().bytes()));
+    !set.is_empty() && (names(text) || text.split(';').any(names))
 }
 
 #[cfg(test)]
@@ -234,12 +289,11 @@ mod tests {
     use connectors_http1::HeadLimits;
 
     use super::*;
-    use crate::client::VIA_HTTP1;
 
     const TOKEN: &str = "caller.token.canary";
 
     fn credential() -> Credential {
-        Credential { headers: vec![InjectedHeader::new("Authorization", b"Basic dG9vbA==")] }
+        Credential { headers: vec![InjectedHeader::new("Authorization", b"Basic dG9vbA==")], query: Vec::new() }
     }
 
     /// What reaches the tool at `https://tool.example/base` when `request` comes in.
@@ -255,12 +309,13 @@ mod tests {
             path: RequestPath::parse(head.target()).unwrap(),
             at_target,
             credential,
+            body: None,
             token,
             client: &PreparedField::new("X-Forwarded-For", b"192.0.2.7").unwrap(),
             client_host: Some("c"),
             client_tls: false,
             upgrade: upgrade(&head),
-            via: &VIA_HTTP1,
+            client_http2: false,
         };
         let mut out = Vec::new();
         write(&outgoing, &mut out).unwrap();
@@ -320,7 +375,7 @@ mod tests {
 
     #[test]
     fn p10_aliases_and_repeats_of_the_injected_header_go() {
-        let named = Credential { headers: vec![InjectedHeader::new("Private-Token", b"own")] };
+        let named = Credential { headers: vec![InjectedHeader::new("Private-Token", b"own")], query: Vec::new() };
         let sent = sent(
             "GET / HTTP/1.1\r\nHost: c\r\nprivate_token: a\r\nPRIVATE-TOKEN: b\r\nPrivate.Token: c\r\nPrivate-Token: d\r\nPrivate-Tokens: stays",
             true,

@@ -2,7 +2,8 @@
 //!
 //! Each refusal has two texts: `message` is what the caller may know, `detail` is for the operator's log.
 
-use connectors_core::{ConnectorRef, Denied, Undecided, Unready};
+use connectors_core::{ConnectorRef, Denied, RuleError, Undecided, Unready};
+use connectors_credentials::BodyUnfit;
 use connectors_http1::{BodyError, HeadError, HeadWriter, WriteError, reason_phrase};
 use connectors_net::{DialError, Reach};
 use serde_json::json;
@@ -52,6 +53,17 @@ pub(crate) enum Reject {
     },
     /// The token couldn't be checked.
     AuthenticationUnavailable(String),
+    /// The class's rule found no token that counts, though the caller may use the Connector.
+    ExtractionFailed,
+    /// The class's rule made no credential for this request.
+    InjectionFailed(RuleError),
+    /// The credential belongs in the body, and the body isn't one that has room for it.
+    BodyUnfit(BodyUnfit),
+    /// The body is longer than what is kept of one.
+    BodyTooLarge {
+        /// Bytes that are.
+        limit: usize,
+    },
     /// No right, whether or not there is such a Connector.
     Forbidden(ConnectorRef),
     /// The right, but no such Connector.
@@ -124,6 +136,17 @@ impl From<TranslateError> for Reject {
 }
 
 impl Reject {
+    /// Why a token wasn't accepted, for the operator, where the caller gets another answer.
+    pub(crate) fn why_not(&self) -> String {
+        match self {
+            Self::TokenRefused { why, .. } => (*why).to_owned(),
+            Self::TokenExpired { .. } => "it has expired".into(),
+            Self::AuthenticationUnavailable(why) => format!("it can't be checked now: {why}"),
+            Self::AuthorizationUnavailable(why) => format!("the permission of whoever has it can't be checked now: {why}"),
+            _ => "whoever has it has no right to use the Connector".into(),
+        }
+    }
+
     /// Whether the connection can't be used any further, because nobody knows where the next request begins.
     pub(crate) fn ends_connection(&self) -> bool {
         matches!(self, Self::Head(_) | Self::Body(_) | Self::ConnectPlain | Self::CallerTimeout)
@@ -173,6 +196,19 @@ impl Reject {
             Self::Busy(name) => {
                 Refusal { fields: RETRY, ..refusal(503, "TooManyRequests", format!("too many requests use Connector {name} at once; try again")) }
             }
+            Self::ExtractionFailed => {
+                Refusal { fields: CHALLENGE, ..refusal(401, "Unauthorized", "the rule of the Connector's class found no token in the request".into()) }
+            }
+            Self::InjectionFailed(error) => with_detail(502, "InjectionFailed", INJECTION_FAILED, error.to_string()),
+            Self::NotReady(name, Unready::Generator(error)) => {
+                with_detail(502, "InjectionFailed", &format!("Connector {name} can't be used: {INJECTION_FAILED}"), error.to_string())
+            }
+            Self::BodyUnfit(why) => refusal(400, "BadRequest", format!("the tool's credential goes into the request's body, but {why}")),
+            Self::BodyTooLarge { limit } => refusal(
+                413,
+                "RequestEntityTooLarge",
+                format!("the body is longer than {limit} bytes, which is the most for requests to this Connector: the rule of its class needs all of it"),
+            ),
             Self::NotReady(name, unready) => refusal(502, unready.reason(), format!("Connector {name} can't be used: {unready}")),
             Self::Dial(error, reach) => dial(&error, reach),
             Self::NoAnswer(error) => with_detail(502, "UpstreamClosed", "the tool closed the connection before it answered", error.to_string()),
@@ -183,6 +219,9 @@ impl Reject {
         }
     }
 }
+
+/// Which rule it was, and why, is for the operator.
+const INJECTION_FAILED: &str = "the rule of its class made no credential that can be sent; the proxy's log says why";
 
 const TOKEN: &str = "Authorization: Bearer <token>, or Basic with the token as password";
 const PROXY_TOKEN: &str = "send Proxy-Authorization: Basic base64(<namespace>/<name>:<token>), in a URL http://<namespace>%2F<name>:<token>@<proxy>";

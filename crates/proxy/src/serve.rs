@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use connectors_core::{
-    Aim, Aimed, Caller, ConnectorRef, Credential, Entered, Granted, Origin, Permit, RequestPath, SecretRef, Snapshot, TrustRoots, Unauthenticated, authorize,
-    authorize_connect,
+    Aim, Aimed, Caller, ConnectorRef, Entered, Extract, Generate, Granted, Origin, Permit, RequestPath, SecretRef, Snapshot, TrustRoots, Unauthenticated,
+    authorize, authorize_connect,
 };
+use connectors_credentials::Ready;
 use connectors_http1::{Framing, RequestHead};
 use connectors_net::Reach;
 
@@ -19,6 +20,7 @@ use crate::intercept::{self, Tunnel};
 use crate::mapping::Mapping;
 use crate::observe::{self, Mode, Record};
 use crate::reject::Reject;
+use crate::rewrite::{self, Stopped};
 use crate::settings::NonTarget;
 use crate::target::{self, Forward, Reverse, Target};
 use crate::worker::Worker;
@@ -106,24 +108,110 @@ impl<'h> Call<'_, 'h> {
     async fn reverse(&self, reverse: &Reverse<'h>, record: &mut Record<'h>) -> Result<After, Reject> {
         record.aim(Mode::Reverse, None, reverse.path.path());
         record.named(&reverse.connector);
+        if let Some(extractor) = self.extractor(&reverse.connector) {
+            // Boxed, as whatever else rules of classes make of a request: those without one don't pay for it.
+            return Box::pin(self.reverse_by_rule(reverse, &*extractor, record)).await;
+        }
         let token = identify::reverse_token(self.head).map_err(Reject::Unauthorized)?;
         let token = token.lend();
+        let permit = self.permit(reverse, token, record).await?;
+        let _entered = self.enter(&permit)?;
+        let mut exchange = self.toward(reverse, &permit, token);
+        match credential(&permit)? {
+            Ready::Prepared(credential) => {
+                exchange.outgoing.credential = credential;
+                exchange.run(record).await
+            }
+            Ready::PerRequest(rule) => Box::pin(self.by_rule(rule, exchange, record)).await,
+        }
+    }
+
+    /// The same for a class that says where else a token may be.
+    ///
+    /// What its rule finds counts only if it leads to a permit. If not, the answer is that which the request would get if the class had no rule or the Connector
+    /// weren't there, so that it tells nothing about either to those who may not use it.
+    async fn reverse_by_rule(&self, reverse: &Reverse<'h>, extractor: &dyn Extract, record: &mut Record<'h>) -> Result<After, Reject> {
+        let refused = match identify::extract(extractor, self.head, reverse) {
+            Ok(None) => None,
+            Ok(Some(token)) => {
+                let token = token.lend();
+                match self.permit(reverse, token, record).await {
+                    Ok(permit) if inject::can_be_taken_off(self.head, &reverse.path, token) => {
+                        return self.reverse_permitted(reverse, &permit, token, record).await;
+                    }
+                    Ok(_) => Some((Reject::ExtractionFailed, "it stands nowhere in the request as it is, or in its path, so it can't be taken off".to_owned())),
+                    Err(reject) => {
+                        let why = reject.why_not();
+                        Some((reject, why))
+                    }
+                }
+                .map(|(reject, why)| (reject, format!("the token that the class's rule found was not used: {why}")))
+            }
+            Err(error) => Some((Reject::ExtractionFailed, error.to_string())),
+        };
+        let refused = refused.map(|(reject, why)| {
+            record.note(why);
+            reject
+        });
+        let token = identify::reverse_token(self.head).map_err(Reject::Unauthorized)?;
+        let token = token.lend();
+        let permit = self.permit(reverse, token, record).await?;
+        match refused {
+            None => self.reverse_permitted(reverse, &permit, token, record).await,
+            Some(refused) => Err(refused),
+        }
+    }
+
+    async fn reverse_permitted(&self, reverse: &Reverse<'h>, permit: &Permit, token: SecretRef<'_>, record: &mut Record<'h>) -> Result<After, Reject> {
+        let _entered = self.enter(permit)?;
+        let mut exchange = self.toward(reverse, permit, token);
+        match credential(permit)? {
+            Ready::Prepared(credential) => {
+                exchange.outgoing.credential = credential;
+                exchange.run(record).await
+            }
+            Ready::PerRequest(rule) => self.by_rule(rule, exchange, record).await,
+        }
+    }
+
+    /// What finds the tokens in requests to that Connector, if its class has such a rule.
+    fn extractor(&self, connector: &ConnectorRef) -> Option<Arc<dyn Extract>> {
+        self.worker.snapshot.load().extractor(connector).cloned()
+    }
+
+    /// Whether the caller with that token may use the Connector.
+    async fn permit(&self, reverse: &Reverse<'h>, token: SecretRef<'_>, record: &mut Record<'h>) -> Result<Permit, Reject> {
         record.without(token);
         let caller = self.caller(token, false, record).await?;
         let granted = authorize(&self.worker.snapshot.load(), &caller, Aim::Connector(&reverse.connector), &*self.worker.authorizer).await?;
         record.authorized();
         let Granted::Target(permit) = granted else { return Err(Reject::NotATarget) };
-        let address = permit.target();
         record.used(permit.connector());
-        let _entered = self.enter(&permit)?;
-        let credential = credential(&permit)?;
+        Ok(permit)
+    }
+
+    /// The exchange of a reverse request, as yet without a credential.
+    fn toward<'o>(&'o self, reverse: &'o Reverse<'h>, permit: &'o Permit, token: SecretRef<'o>) -> Exchange<'o> {
+        let address = permit.target();
         let outgoing = Outgoing {
             prefix: Some(address.prefix()),
             client_host: Some(reverse.base.authority),
-            ..self.outgoing(address.origin(), reverse.path, token, credential, true)
+            ..self.outgoing(address.origin(), reverse.path, token, true)
         };
         let mapping = Some(Mapping { address, base: reverse.base, scheme: self.scheme(), path: reverse.path.path() });
-        self.exchange(outgoing, mapping, &permit.connector().trust, Reach::Target).run(record).await
+        self.exchange(outgoing, mapping, &permit.connector().trust, Reach::Target)
+    }
+
+    /// An exchange whose credential is made for this request alone.
+    async fn by_rule(&self, rule: &dyn Generate, mut exchange: Exchange<'_>, record: &Record<'_>) -> Result<After, Reject> {
+        let made = match rewrite::made(rule, &exchange.outgoing, self.client, &self.worker.settings).await {
+            Ok(made) => made,
+            Err(Stopped::Gone) => return Ok(After::Abort),
+            Err(Stopped::Refused(reject)) => return Err(reject),
+        };
+        exchange.outgoing.credential = Some(&made.credential);
+        exchange.outgoing.body = made.body.as_ref();
+        exchange.run(record).await
     }
 
     async fn forward(&self, forward: &Forward<'h>, credentials: &ProxyCredentials, mode: Mode, record: &mut Record<'h>) -> Result<After, Reject> {
@@ -145,14 +233,21 @@ impl<'h> Call<'_, 'h> {
             Granted::Target(permit) => {
                 record.used(permit.connector());
                 let _entered = self.enter(&permit)?;
-                let outgoing = self.outgoing(&forward.origin, forward.path, token, credential(&permit)?, true);
-                self.exchange(outgoing, None, &permit.connector().trust, Reach::Target).run(record).await
+                let outgoing = self.outgoing(&forward.origin, forward.path, token, true);
+                let mut exchange = self.exchange(outgoing, None, &permit.connector().trust, Reach::Target);
+                match credential(&permit)? {
+                    Ready::Prepared(credential) => {
+                        exchange.outgoing.credential = credential;
+                        exchange.run(record).await
+                    }
+                    Ready::PerRequest(rule) => Box::pin(self.by_rule(rule, exchange, record)).await,
+                }
             }
             Granted::Elsewhere(_) => {
                 if self.worker.settings.non_target == NonTarget::Deny {
                     return Err(Reject::NotATarget);
                 }
-                let outgoing = self.outgoing(&forward.origin, forward.path, token, None, false);
+                let outgoing = self.outgoing(&forward.origin, forward.path, token, false);
                 self.exchange(outgoing, None, &trust, Reach::Elsewhere).run(record).await
             }
         }
@@ -201,27 +296,21 @@ impl<'h> Call<'_, 'h> {
         connector.in_flight.enter(self.worker.settings.max_requests_per_connector).ok_or_else(|| Reject::Busy(connector.name.clone()))
     }
 
-    fn outgoing<'o>(
-        &'o self,
-        origin: &'o Origin,
-        path: RequestPath<'o>,
-        token: SecretRef<'o>,
-        credential: Option<&'o Credential>,
-        at_target: bool,
-    ) -> Outgoing<'o> {
+    fn outgoing<'o>(&'o self, origin: &'o Origin, path: RequestPath<'o>, token: SecretRef<'o>, at_target: bool) -> Outgoing<'o> {
         Outgoing {
             head: self.head,
             origin,
             prefix: None,
             path,
             at_target,
-            credential,
+            credential: None,
+            body: None,
             token,
             client: &self.peer.forwarded_for,
             client_host: None,
             client_tls: self.tls,
             upgrade: inject::upgrade(self.head),
-            via: self.client.via(),
+            client_http2: self.client.is_http2(),
         }
     }
 
@@ -234,7 +323,7 @@ impl<'h> Call<'_, 'h> {
     }
 }
 
-fn credential(permit: &Permit) -> Result<Option<&Credential>, Reject> {
+fn credential(permit: &Permit) -> Result<Ready<'_>, Reject> {
     connectors_credentials::credential(permit).map_err(|unready| Reject::NotReady(permit.connector().name.clone(), unready.clone()))
 }
 

@@ -9,6 +9,9 @@ use connectors_http1::HeadLimits;
 /// local ports that connections to one address can have.
 pub const MAX_CONNECTIONS_PER_UPSTREAM: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
+/// As much as rules of classes may see of a body.
+pub const MAX_REGO_BODY_BYTES: usize = 1024 * 1024;
+
 /// How the proxy behaves. Every limit has its unit in its name or its type.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -28,6 +31,8 @@ pub struct Settings {
     pub max_requests_per_connector: u32,
     /// Connections, idle or in use, that may be open to one origin under the same CAs; more requests wait for the connect timeout and then get 503.
     pub max_connections_per_upstream: NonZeroUsize,
+    /// Bytes of a request's body that may be kept for a class's rule that reads it, or puts the credential there; more get 413.
+    pub max_rego_body_bytes: usize,
     /// Bounds on one message head.
     pub head: HeadLimits,
     /// From a request's first byte to the end of its head.
@@ -60,6 +65,7 @@ impl Default for Settings {
             refused_for: Duration::from_secs(2),
             max_requests_per_connector: 1024,
             max_connections_per_upstream: MAX_CONNECTIONS_PER_UPSTREAM,
+            max_rego_body_bytes: MAX_REGO_BODY_BYTES,
             head: HeadLimits::default(),
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(5 * 60),

@@ -299,13 +299,16 @@ fn annotations_that_nobody_reads() {
 }
 
 #[test]
-fn rego_is_refused_by_field() {
-    let class = CLASS.replace("secretType: connectors.cpaas.io/bearer-token", "secretType: Opaque, params: [{name: token}], generator: {rego: 'package x'}");
+fn a_rule_that_does_not_compile_is_refused_by_field() {
+    let class = CLASS.replace(
+        "secretType: connectors.cpaas.io/bearer-token",
+        "secretType: Opaque, params: [{name: token}], generator: {rego: \"package proxy\\nauth = http.send({})\"}",
+    );
     assert_eq!(
         findings(&[("class.yaml", &class), ("a.yaml", &format!("{SECRET}---\n{CONNECTOR}"))]),
         [
-            "a.yaml:13:23: warning: Connector team/repo: spec.connectorClassName: ConnectorClass \"git\" is not usable: spec.auth.types[1].generator.rego: Rego rules are not supported by this version",
-            "class.yaml:9:88: error: ConnectorClass git: spec.auth.types[1].generator.rego: Rego rules are not supported by this version",
+            "a.yaml:13:23: warning: Connector team/repo: spec.connectorClassName: ConnectorClass \"git\" is not usable: spec.auth.types[1].generator.rego: is no usable rule: 2:8: http.send isn't available here: rules can't reach the network, the environment or files",
+            "class.yaml:9:88: error: ConnectorClass git: spec.auth.types[1].generator.rego: is no usable rule: 2:8: http.send isn't available here: rules can't reach the network, the environment or files",
         ],
     );
 }

@@ -124,6 +124,7 @@ fn state(directory: &Directory, name: &str) -> String {
             let line = credential.headers[0].line().expose_str().unwrap();
             line.trim_end().trim_start_matches("Authorization: Bearer ").to_owned()
         }
+        Injection::PerRequest(_) => "made for each request".into(),
         Injection::Unready(unready) => format!("{}: {unready}", unready.reason()),
     }
 }
@@ -274,12 +275,12 @@ fn of_a_file_that_was_never_good_only_unusable_objects_are_there() {
 }
 
 #[test]
-fn a_class_that_needs_rego_leaves_its_connectors_unready() {
-    let class = CLASS.replace("optional: true", "generator: {rego: 'package x'}");
+fn a_class_whose_rule_does_not_compile_leaves_its_connectors_unready() {
+    let class = CLASS.replace("optional: true", "generator: {rego: 'package proxy'}");
     let fixture = Fixture::with(&[("class.yaml", &class), ("one.yaml", &connector("one", "https://one.example")), ("secret.yaml", &secret("first"))]);
     assert_eq!(
         fixture.state("one"),
-        "ConnectorClassNotReady: ConnectorClass \"api\" is not usable: spec.auth.types[0].generator.rego: Rego rules are not supported by this version"
+        "ConnectorClassNotReady: ConnectorClass \"api\" is not usable: spec.auth.types[0].generator.rego: is no usable rule: the module must define data.proxy.auth: `package proxy` with a rule `auth`"
     );
 }
 

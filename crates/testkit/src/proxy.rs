@@ -12,6 +12,7 @@ use connectors_core::{
     Address, Answer, Authenticator, Authorizer, Caller, Connector, ConnectorRef, Flags, Identity, InFlight, Injection, Resolver, SecretValue, Snapshot,
     TrustRoots, Unauthenticated, Undecided, Unready,
 };
+use connectors_credentials::{ExtractorRule, GeneratorRule, RulePlace};
 use connectors_net::{Authority, Cidr, ClientTls, Dialer, Drain, Guard, Listeners, Resolve};
 use connectors_proxy::{Observer, Running, Settings, Shared, start};
 
@@ -163,6 +164,23 @@ impl Builder {
         self.secret(token).connector(name, url, Injection::Static(credential))
     }
 
+    /// A Connector whose credential a rule makes of a Secret's values, in field `generator.rego` of class `test`. Values that begin with
+    /// `canary` must not turn up anywhere.
+    pub fn generated(mut self, name: &str, url: &str, rego: &str, data: &[(&str, &str)]) -> Self {
+        let rule = Arc::new(GeneratorRule::compile(place("generator.rego"), rego).unwrap());
+        let data: Vec<_> = data.iter().map(|(key, value)| (*key, SecretValue::new(*value))).collect();
+        self.secrets.extend(data.iter().filter_map(|(_, value)| value.expose_str()).filter(|value| value.starts_with("canary")).map(String::from));
+        let injection = rule.injection(data.iter().map(|(key, value)| (*key, value))).unwrap_or_else(|error| Injection::Unready(Unready::Generator(error)));
+        self.connector(name, url, injection)
+    }
+
+    /// Has a rule find the tokens in reverse requests to the last Connector, in field `authExtractor.rego` of class `test`.
+    pub fn extracting(mut self, rego: &str) -> Self {
+        let rule = ExtractorRule::compile(place("authExtractor.rego"), rego).unwrap();
+        self.connectors.last_mut().unwrap().extractor = Some(Arc::new(rule));
+        self
+    }
+
     /// A Connector without a Secret.
     pub fn open(self, name: &str, url: &str) -> Self {
         self.connector(name, url, Injection::Nothing)
@@ -241,6 +259,7 @@ impl Builder {
             address: Address::parse(url).unwrap(),
             extensions: Vec::new(),
             injection,
+            extractor: None,
             trust: TrustRoots::default(),
             in_flight: InFlight::default(),
         });
@@ -282,6 +301,10 @@ impl Builder {
         let running = start(Listeners::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap(), shared).unwrap();
         Proxy { running: Some(running), snapshot, access, observer, log, secrets, ca_pem }
     }
+}
+
+fn place(field: &str) -> RulePlace {
+    RulePlace { class: "test".into(), field: field.into() }
 }
 
 impl Authenticator for Access {

@@ -11,7 +11,7 @@ use super::{Problem, Source};
 const EDGES: &[(&str, &[&str])] = &[
     ("connectors-core", &[]),
     ("connectors-http1", &[]),
-    ("connectors-credentials", &["core"]),
+    ("connectors-credentials", &["core", "expr"]),
     ("connectors-crd", &["core", "credentials"]),
     ("connectors-expr", &["template"]),
     ("connectors-net", &["core", "http1"]),

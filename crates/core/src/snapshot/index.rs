@@ -136,6 +136,7 @@ mod tests {
             address: Address::parse("https://tool.example").unwrap(),
             extensions: Vec::new(),
             injection: Injection::Nothing,
+            extractor: None,
             trust: TrustRoots::default(),
             in_flight: InFlight::default(),
         })

@@ -18,6 +18,7 @@ fn injects_of(more: Value, class: Option<crate::ConnectorClass>, secrets: Vec<Se
     match lowered(&connector(more), class, secrets).injection {
         Injection::Nothing => "nothing".into(),
         Injection::Static(credential) => String::from_utf8(credential.headers[0].line().expose().to_vec()).unwrap(),
+        Injection::PerRequest(_) => "made for each request".into(),
         Injection::Unready(unready) => format!("{}: {unready}", unready.reason()),
     }
 }
@@ -229,5 +230,51 @@ fn p23_what_is_lowered_prints_no_value() {
     let secrets = vec![secret("repo", BASIC_AUTH, &[("username", "u"), ("password", "canary-7731\n")])];
     let unready =
         Unready::SecretValueInvalid { secret: "team/repo".into(), key: "password".into(), problem: "it has a line break or another control character" };
-    assert_eq!(conditions::secret(&connector(json!({})), &class(json!({})), &secrets), Some(unready));
+    assert_eq!(conditions::secret(&connector(json!({})), &checked(class(json!({}))), &secrets), Some(unready));
+}
+
+/// A class whose type `tokenAuth` has this rule, and its extractor.
+fn ruled(rego: &str) -> crate::CheckedClass {
+    let extractor = "package proxy\nauth = {\"token\": input.request.headers.T[0]}\n";
+    checked(class(json!({
+        "auth": {"types": [{"name": "tokenAuth", "secretType": "Opaque", "params": [{"name": "token"}], "generator": {"rego": rego}}]},
+        "proxy": {"uri": "http://proxy", "authExtractor": {"rego": extractor}},
+    })))
+}
+
+#[test]
+fn a_rule_of_the_secret_alone_is_evaluated_when_it_is_lowered() {
+    let secrets = vec![secret("repo", "Opaque", &[("token", "canary-3391")])];
+    let connector = connector(json!({"auth": {"name": "tokenAuth", "secretRef": {"name": "repo"}}}));
+    let lowered = |rego: &str| super::lower(&connector, Some(&ruled(rego)), &secrets, &TrustRoots::default()).unwrap();
+    let of = |value: &str| format!("package proxy\nauth = {{\"position\": \"header\", \"auth\": {{\"X-Token\": {value}}}}}\n");
+
+    let fixed = lowered(&of("input.data.token"));
+    let Injection::Static(credential) = &fixed.injection else { panic!("{:?}", fixed.injection) };
+    assert_eq!(credential.headers[0].line().expose(), b"X-Token: canary-3391\r\n");
+    assert!(fixed.extractor.is_some());
+    for made in ["sprintf(\"%d\", [time.now_ns()])", "input.request.path"] {
+        let injection = lowered(&of(made)).injection;
+        assert!(matches!(injection, Injection::PerRequest(_)), "{made}");
+        assert!(!format!("{injection:?}").contains("canary"));
+    }
+    let failed = |value: &str, problem: &str| {
+        let Injection::Unready(unready) = lowered(&of(value)).injection else { panic!("{value}") };
+        let place = "ConnectorClass \"git\", spec.auth.types[0].generator.rego";
+        assert_eq!(
+            (unready.reason(), unready.to_string()),
+            ("InjectionFailed", format!("its credential can't be made: {place}: rule data.proxy.auth{problem}"))
+        );
+    };
+    failed("input.data.other", " is undefined: none of its conditions holds, or something that it needs is missing");
+    failed("concat(\"\", [input.data.token, \"\\n\"])", ": auth has a value that no header can have, such as one with a line break");
+}
+
+#[test]
+fn a_rule_is_compiled_once_for_all_connectors() {
+    let class = ruled("package proxy\nauth = {\"position\": \"query\", \"auth\": {\"t\": input.data.token}}\n");
+    let extractor = || super::lower(&connector(json!({})), Some(&class), &Vec::new(), &TrustRoots::default()).unwrap().extractor.unwrap();
+    assert!(std::sync::Arc::ptr_eq(&extractor(), &extractor()));
+    let broken = ruled("package proxy\n");
+    assert!(super::lower(&connector(json!({})), Some(&broken), &Vec::new(), &TrustRoots::default()).unwrap().extractor.is_none());
 }

@@ -6,9 +6,9 @@ use rustls_pki_types::pem::PemObject;
 use crate::problem::{FieldPath, Problems};
 use crate::secret::{BASIC_AUTH, BEARER_TOKEN, required_keys};
 use crate::suggest::did_you_mean;
-use crate::validate::params;
+use crate::validate::{Rules, params};
 use crate::{
-    AuthProbe, AuthType, ClassApi, ClassProxy, Configuration, ConnectorClass, DestinationRef, HttpProbe, PROXY_RESOLVER_ANNOTATION, Probe, Problem, Rego,
+    AuthProbe, AuthType, ClassApi, ClassProxy, Configuration, ConnectorClass, DestinationRef, HttpProbe, PROXY_RESOLVER_ANNOTATION, Probe, Problem,
     is_dns_subdomain,
 };
 
@@ -17,12 +17,18 @@ const MAX_NAME: usize = 63;
 
 /// Everything that is wrong with a class.
 pub fn class(class: &ConnectorClass) -> Vec<Problem> {
+    check(class).0
+}
+
+/// The same, with its rules as far as they compile.
+pub(super) fn check(class: &ConnectorClass) -> (Vec<Problem>, Rules) {
     let mut found = Problems::default();
+    let mut rules = Rules::of(&class.metadata.name);
     metadata(class, &mut found);
     let spec = &class.spec;
     addresses(class, &mut found);
     params::specs(&spec.params, &FieldPath::SPEC.key("params"), &mut found);
-    auth_types(&spec.auth.types, &FieldPath::SPEC.key("auth").key("types"), &mut found);
+    auth_types(&spec.auth.types, &FieldPath::SPEC.key("auth").key("types"), &mut rules, &mut found);
     if let Some(liveness) = &spec.liveness_probe {
         probe(liveness, &FieldPath::SPEC.key("livenessProbe"), &mut found);
     }
@@ -31,10 +37,10 @@ pub fn class(class: &ConnectorClass) -> Vec<Problem> {
         api(declared, &FieldPath::SPEC.key("api"), &mut found);
     }
     if let Some(declared) = &spec.proxy {
-        proxy(declared, &FieldPath::SPEC.key("proxy"), &mut found);
+        proxy(declared, &FieldPath::SPEC.key("proxy"), &mut rules, &mut found);
     }
     configurations(&spec.configurations, &FieldPath::SPEC.key("configurations"), &mut found);
-    found.into_vec()
+    (found.into_vec(), rules)
 }
 
 fn metadata(class: &ConnectorClass, found: &mut Problems) {
@@ -66,14 +72,14 @@ fn addresses(class: &ConnectorClass, found: &mut Problems) {
     }
 }
 
-fn auth_types(types: &[AuthType], field: &FieldPath<'_>, found: &mut Problems) {
+fn auth_types(types: &[AuthType], field: &FieldPath<'_>, rules: &mut Rules, found: &mut Problems) {
     params::names(types.iter().map(|auth| auth.name.as_str()), field, "name", found);
     for (index, auth) in types.iter().enumerate() {
-        auth_type(auth, &field.index(index), found);
+        auth_type(auth, &field.index(index), rules, found);
     }
 }
 
-fn auth_type(auth: &AuthType, field: &FieldPath<'_>, found: &mut Problems) {
+fn auth_type(auth: &AuthType, field: &FieldPath<'_>, rules: &mut Rules, found: &mut Problems) {
     let secret_type = field.key("secretType");
     if auth.secret_type.is_empty() {
         found.error(&secret_type, "is required: a Secret type such as kubernetes.io/basic-auth, or Opaque");
@@ -85,7 +91,7 @@ fn auth_type(auth: &AuthType, field: &FieldPath<'_>, found: &mut Problems) {
     }
     params::specs(&auth.params, &field.key("params"), found);
     match &auth.generator {
-        Some(_) => unsupported_rego(auth.generator.as_ref(), &field.key("generator"), found),
+        Some(rego) => rules.add_generator(auth, rego, &field.key("generator"), found),
         None if auth.secret_type.is_empty() || matches!(auth.secret_type.as_str(), BASIC_AUTH | BEARER_TOKEN) => {}
         None => found.warning(
             field,
@@ -134,13 +140,17 @@ fn http_probe(http: &HttpProbe, field: &FieldPath<'_>, found: &mut Problems) {
 
 fn api(api: &ClassApi, field: &FieldPath<'_>, found: &mut Problems) {
     destination(api.reference.as_ref(), &api.uri, &api.ca_certs, field, found);
-    unsupported_rego(api.permissions.as_ref(), &field.key("permissions"), found);
+    if api.permissions.is_some() {
+        found.error(&field.key("permissions").key("rego"), "is not supported by this version");
+    }
     found.warning(field, "is not served by this version");
 }
 
-fn proxy(proxy: &ClassProxy, field: &FieldPath<'_>, found: &mut Problems) {
+fn proxy(proxy: &ClassProxy, field: &FieldPath<'_>, rules: &mut Rules, found: &mut Problems) {
     destination(proxy.reference.as_ref(), &proxy.uri, &proxy.ca_certs, field, found);
-    unsupported_rego(proxy.auth_extractor.as_ref(), &field.key("authExtractor"), found);
+    if let Some(rego) = &proxy.auth_extractor {
+        rules.add_extractor(rego, &field.key("authExtractor"), found);
+    }
 }
 
 fn destination(reference: Option<&DestinationRef>, uri: &str, ca_certs: &str, field: &FieldPath<'_>, found: &mut Problems) {
@@ -188,10 +198,4 @@ fn configurations(configurations: &[Configuration], field: &FieldPath<'_>, found
 
 fn is_file_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
-}
-
-fn unsupported_rego(rule: Option<&Rego>, field: &FieldPath<'_>, found: &mut Problems) {
-    if rule.is_some() {
-        found.error(&field.key("rego"), "Rego rules are not supported by this version");
-    }
 }

@@ -7,6 +7,7 @@ mod against;
 mod class;
 mod connector;
 mod params;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -16,26 +17,34 @@ use std::fmt::Write as _;
 pub use against::connector_against;
 pub use class::class;
 pub use connector::connector;
+pub(crate) use rules::Rules;
 
 use crate::{ConnectorClass, Problem, first_error};
 
-/// A class together with what [`class`] found in it, so that it is looked at once and not for every Connector.
+/// A class together with what [`class`] found in it and its compiled rules, so that it is looked at once and not for every Connector.
 #[derive(Debug, Clone)]
 pub struct CheckedClass {
     class: ConnectorClass,
     problems: Vec<Problem>,
+    rules: Rules,
 }
 
 impl CheckedClass {
     /// Checks a class. `more` is what else is known to be wrong with it, such as fields that it doesn't have.
     pub fn new(class: ConnectorClass, mut more: Vec<Problem>) -> Self {
-        more.extend(self::class(&class));
-        Self { class, problems: more }
+        let (problems, rules) = class::check(&class);
+        more.extend(problems);
+        Self { class, problems: more, rules }
     }
 
     /// The class.
     pub fn class(&self) -> &ConnectorClass {
         &self.class
+    }
+
+    /// Its compiled rules.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Everything that is wrong with it.

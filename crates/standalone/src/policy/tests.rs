@@ -157,6 +157,7 @@ fn decisions_reach_the_permit() {
         address: connectors_core::Address::parse("https://git.example").unwrap(),
         extensions: Vec::new(),
         injection: Injection::Nothing,
+        extractor: None,
         trust: TrustRoots::default(),
         in_flight: InFlight::default(),
     };

@@ -71,7 +71,7 @@ fn secret_problem(connector: &Connector, world: &World) -> Option<Problem> {
         return None;
     }
     let class = world.class_of(connector).filter(|class| class.error().is_none())?;
-    let unready = conditions::secret(connector, class.class(), &world.secrets)?;
+    let unready = conditions::secret(connector, class, &world.secrets)?;
     Some(match &unready {
         Unready::SecretNotFound(_) => warning("spec.auth.secretRef", unready.to_string()),
         _ => error("spec.auth.secretRef", unready.to_string()),
