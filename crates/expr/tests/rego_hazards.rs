@@ -59,9 +59,9 @@ fn hazards() -> Vec<(&'static str, String, &'static str)> {
         (
             "doubled texts",
             format!("t0 := \"0123456789\"\n{}x := t40", rules(40, |index| format!("t{} := concat(\"\", [t{index}, t{index}])", index + 1))),
-            "makes too much",
+            "rule data.p.x: ",
         ),
-        ("encoded texts", format!("{big}t0 := big\n{}x := t30", rules(30, |index| format!("t{} := hex.encode(t{index})", index + 1))), "makes too much"),
+        ("encoded texts", format!("{big}t0 := big\n{}x := t30", rules(30, |index| format!("t{} := hex.encode(t{index})", index + 1))), "rule data.p.x: "),
         ("a text for each character", format!("{big}x := replace(big, \"0\", big)"), "makes too much"),
         ("a text for each match", format!("{big}x := regex.replace(big, \"[0-9]\", big)"), "makes too much"),
         (
