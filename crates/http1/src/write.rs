@@ -110,6 +110,17 @@ impl<'a> HeadWriter<'a> {
         self.checked(name.0.as_bytes(), value)
     }
 
+    /// Appends a field whose name is known when the program is compiled, with the value of a line that came in: the parser has checked that.
+    #[inline]
+    pub fn named_as(&mut self, name: FieldName, line: &Line<'_>) -> &mut Self {
+        let out = self.out();
+        out.extend_from_slice(name.0.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(line.value);
+        out.extend_from_slice(b"\r\n");
+        self
+    }
+
     #[inline]
     fn checked(&mut self, name: &[u8], value: &[u8]) -> Result<&mut Self, WriteError> {
         let is_blank = |byte: Option<&u8>| byte.is_some_and(|&byte| is_blank(byte));

@@ -87,8 +87,12 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     let mut writer = HeadWriter::request_to(out, head.method(), |out| request_target(outgoing, out))?;
     let authority = outgoing.origin.authority();
     writer.named(HOST, authority.as_bytes())?;
-    let mut trailers = false;
+    let (mut trailers, mut host) = (false, None);
     for line in head.lines() {
+        if line.field == Field::Host {
+            host = Some(line);
+            continue;
+        }
         if line.field == Field::Te {
             trailers |= line.value.split(|b| *b == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
         }
@@ -125,8 +129,15 @@ pub(crate) fn write(outgoing: &Outgoing<'_>, out: &mut Vec<u8>) -> Result<(), Wr
     writer.prepared(outgoing.client);
     writer.prepared(if outgoing.client_tls { &FROM_HTTPS } else { &FROM_HTTP });
     let client_host = outgoing.client_host.unwrap_or(authority);
-    if !client_host.is_empty() {
-        writer.named(X_FORWARDED_HOST, client_host.as_bytes())?;
+    match host {
+        // Nearly always, and then it was checked when it came.
+        Some(line) if line.value == client_host.as_bytes() && !client_host.is_empty() => {
+            writer.named_as(X_FORWARDED_HOST, &line);
+        }
+        _ if client_host.is_empty() => {}
+        _ => {
+            writer.named(X_FORWARDED_HOST, client_host.as_bytes())?;
+        }
     }
     writer.prepared(if outgoing.client_http2 { &VIA_HTTP2 } else { &VIA_HTTP1 });
     writer.end();

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 
 use connectors_core::{ConnectorRef, Host, HostError, HostRef, Origin, PathError, RequestPath, Scheme};
 use connectors_http1::{Field, RequestHead, TargetForm};
@@ -77,20 +78,34 @@ pub(crate) enum TargetError {
     NoForm,
 }
 
-/// The Connectors that were named by Host before, one cache a core. A Host says the same each time, and hardly one is read that wasn't just now.
-#[derive(Default)]
-pub(crate) struct Hosts(RefCell<HashMap<Box<[u8]>, ConnectorRef, RandomState>>);
+/// The Connectors that were named by Host more than once, one cache a core. A Host says the same each time, and most were read just before.
+pub(crate) struct Hosts {
+    known: RefCell<HashMap<Box<[u8]>, ConnectorRef, RandomState>>,
+    /// The hashes of Hosts that were read once, each in its place: what doesn't come again costs no memory, and takes the place of nothing that does.
+    once: RefCell<Box<[u64]>>,
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Self { known: RefCell::default(), once: RefCell::new(vec![0; Self::PLACES].into()) }
+    }
+}
 
 impl Hosts {
     /// When it holds as many, it begins anew. A Host has at most some 300 bytes.
     const MAX: usize = 1024;
+    const PLACES: usize = 256;
 
     fn get(&self, field: &[u8]) -> Option<ConnectorRef> {
-        self.0.borrow().get(field).cloned()
+        self.known.borrow().get(field).cloned()
     }
 
     fn keep(&self, field: &[u8], connector: &ConnectorRef) {
-        let mut known = self.0.borrow_mut();
+        let mut known = self.known.borrow_mut();
+        let hash = known.hasher().hash_one(field);
+        if std::mem::replace(&mut self.once.borrow_mut()[hash as usize % Self::PLACES], hash) != hash {
+            return;
+        }
         if known.len() >= Self::MAX {
             known.clear();
         }
@@ -157,10 +172,7 @@ fn absolute(target: &str) -> Result<Forward<'_>, TargetError> {
 fn reverse<'h>(head: &'h RequestHead, settings: &Settings, hosts: &Hosts) -> Result<Reverse<'h>, TargetError> {
     let authority = host_field(head)?;
     let by_host = match hosts.get(authority.as_bytes()) {
-        None => match host(authority)? {
-            Some((HostRef::Name(name), _)) => in_host(&name, settings).inspect(|connector| hosts.keep(authority.as_bytes(), connector)),
-            _ => None,
-        },
+        None => named(authority, settings)?.inspect(|connector| hosts.keep(authority.as_bytes(), connector)),
         known => known,
     };
     let path = RequestPath::parse(head.target()).map_err(TargetError::Path)?;
@@ -184,6 +196,20 @@ fn host(field: &str) -> Result<Option<(HostRef<'_>, Option<u16>)>, TargetError> 
         "" => Ok(None),
         field => HostRef::parse_with_port(field).map(Some).map_err(TargetError::Host),
     }
+}
+
+/// The Connector that a Host names, if it does.
+fn named(authority: &str, settings: &Settings) -> Result<Option<ConnectorRef>, TargetError> {
+    let (plain, port) = authority.split_once(':').unwrap_or((authority, "80"));
+    let is_port = matches!(port.as_bytes(), [b'1'..=b'9', rest @ ..] if rest.len() < 4 && rest.iter().all(u8::is_ascii_digit));
+    if is_port && let Some(connector) = in_host(plain, settings) {
+        // Nearly always: its labels have been checked, and nothing else of the host is left to be.
+        return Ok(Some(connector));
+    }
+    Ok(match host(authority)? {
+        Some((HostRef::Name(name), _)) => in_host(&name, settings),
+        _ => None,
+    })
 }
 
 /// `c-<name>.<ns>.svc`, `….svc.<cluster domain>` or, standalone, `….localhost`.
@@ -231,8 +257,8 @@ mod tests {
     /// What a request line and a Host lead to, in one line.
     fn target(line: &str, host: &str) -> String {
         let hosts = Hosts::default();
-        let (first, again) = (target_among(line, host, &hosts), target_among(line, host, &hosts));
-        assert_eq!(first, again, "{line} at {host}, once the Host is known");
+        let [first, again, known] = [(); 3].map(|()| target_among(line, host, &hosts));
+        assert_eq!((&first, &first), (&again, &known), "{line} at {host}, once the Host is known");
         first
     }
 
@@ -278,11 +304,56 @@ mod tests {
         for host in ["c-git.team.svc", "c-git.team.svc:80", "c-gi.team.svc", "c-git.team.sv", "c-git.team.svc.other"] {
             assert_eq!(target_among("GET /", host, &hosts), target("GET /", host), "{host}");
         }
-        assert_eq!(hosts.0.borrow().len(), 3, "only those that name a Connector");
+        assert_eq!(hosts.known.borrow().len(), 0, "none that came once");
+        for host in ["c-git.team.svc", "c-git.team.svc:80", "c-git.team.svc.other"] {
+            let _ = (target_among("GET /", host, &hosts), target_among("GET /", host, &hosts));
+        }
+        assert_eq!(hosts.known.borrow().len(), 2, "only those that name a Connector");
         for number in 0..3 * Hosts::MAX {
             let host = format!("c-git{number}.team.svc");
-            assert_eq!(target_among("GET /", &host, &hosts), format!("reverse team/git{number} / base {host}"));
-            assert!(hosts.0.borrow().len() <= Hosts::MAX);
+            for _ in 0..3 {
+                assert_eq!(target_among("GET /", &host, &hosts), format!("reverse team/git{number} / base {host}"));
+            }
+            assert!((1..=Hosts::MAX).contains(&hosts.known.borrow().len()));
+        }
+    }
+
+    #[test]
+    fn p01_the_short_way_to_read_a_host_reads_as_the_long_one() {
+        let settings = settings();
+        let long = |authority: &str| {
+            host(authority).map(|found| match found {
+                Some((HostRef::Name(name), _)) => in_host(&name, &settings),
+                _ => None,
+            })
+        };
+        let names = [
+            "c-git.team.svc",
+            "C-git.team.svc",
+            "c-git.team.svc.",
+            "c-git.team.svc.cluster.local",
+            "c-git.team.localhost",
+            "c-.team.svc",
+            "c-git..svc",
+            "c-a_b.team.svc",
+            "c-git.a.b.svc",
+            "[::1]",
+            "127.0.0.1",
+            "c-git.team.other",
+            "c--git.team.svc",
+            "c-git.-team.svc",
+            "",
+        ];
+        for (name, port) in
+            names.into_iter().flat_map(|name| ["", ":", ":0", ":080", ":80", ":8080", ":65535", ":65536", ":99999", ":1a", ":-1"].map(|port| (name, port)))
+        {
+            let authority = format!("{name}{port}");
+            assert_eq!(named(&authority, &settings), long(&authority), "{authority}");
+        }
+        for length in [60, 61, 62, 63, 64] {
+            for authority in [format!("c-{}.team.svc", "x".repeat(length)), format!("c-git.{}.svc", "x".repeat(length))] {
+                assert_eq!(named(&authority, &settings), long(&authority), "{authority}");
+            }
         }
     }
 

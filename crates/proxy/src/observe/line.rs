@@ -41,7 +41,10 @@ pub(super) fn write(record: &Record<'_>, now: Instant, times: Times, clock: &Clo
     out.extend_from_slice(br#"","path":"#);
     shortened(&record.path, out);
     out.extend_from_slice(br#","status":"#);
-    integer(record.status.get().into(), out);
+    match record.status.get() {
+        status @ 100..=999 => padded::<3>(status.into(), out),
+        none => integer(none.into(), out),
+    }
     out.extend_from_slice(match record.answered_by.get() {
         AnsweredBy::Proxy => br#","answered_by":"proxy","reason":"#,
         AnsweredBy::Tool => br#","answered_by":"tool","reason":"#,
@@ -249,7 +252,8 @@ fn optional_milliseconds(duration: Option<Duration>, out: &mut Vec<u8>) {
 
 /// Rounded to microseconds: three digits after the point.
 fn milliseconds(duration: Duration, out: &mut Vec<u8>) {
-    let microseconds = (duration + Duration::from_nanos(500)).as_micros() as u64;
+    // In 64 bits, which 500,000 years fit.
+    let microseconds = duration.as_secs().wrapping_mul(1_000_000) + u64::from((duration.subsec_nanos() + 500) / 1000);
     if microseconds < 10_000 {
         // Most are.
         let [thousands, hundreds, tens, ones] =
