@@ -40,7 +40,14 @@ pub(crate) const HEADROOM: f64 = 1.10;
 
 /// In the order in which they are counted.
 pub(crate) const GATES: [Gate; 8] = [
-    Gate { count: Count::Instructions16, name: "user instructions a request, 16 connections", unit: "", must: 15_000.0, excellent: 11_000.0, meanwhile: Some(16_500.0) },
+    Gate {
+        count: Count::Instructions16,
+        name: "user instructions a request, 16 connections",
+        unit: "",
+        must: 15_000.0,
+        excellent: 11_000.0,
+        meanwhile: Some(16_500.0),
+    },
     Gate {
         count: Count::Instructions1,
         name: "user instructions a request, 1 connection",
