@@ -11,6 +11,7 @@ use h2::{RecvStream, SendStream};
 use tokio::task::coop::consume_budget;
 
 use crate::answer::Coding;
+use crate::client::Moves;
 use crate::http2::head;
 use crate::wire::Wire;
 
@@ -41,7 +42,7 @@ pub(crate) enum Source<'a> {
 pub(crate) struct Incoming<'a> {
     stream: Receiving<'a>,
     /// Counts what arrives; the watchdog compares it with what it saw before.
-    moved: &'a Cell<u64>,
+    moves: &'a Moves,
     /// Holds the trailers, once they are there.
     trailers: Option<BodyDecoder>,
 }
@@ -62,18 +63,18 @@ impl Receiving<'_> {
 }
 
 impl<'a> Incoming<'a> {
-    pub(crate) fn new(stream: &'a RefCell<RecvStream>, moved: &'a Cell<u64>) -> Self {
-        Self { stream: Receiving::Shared(stream), moved, trailers: None }
+    pub(crate) fn new(stream: &'a RefCell<RecvStream>, moves: &'a Moves) -> Self {
+        Self { stream: Receiving::Shared(stream), moves, trailers: None }
     }
 
-    pub(crate) fn owned(stream: RefCell<RecvStream>, moved: &'a Cell<u64>) -> Self {
-        Self { stream: Receiving::Owned(stream), moved, trailers: None }
+    pub(crate) fn owned(stream: RefCell<RecvStream>, moves: &'a Moves) -> Self {
+        Self { stream: Receiving::Owned(stream), moves, trailers: None }
     }
 
     /// The next piece; `None` at the end, when the trailers are there too.
     async fn next(&mut self) -> Result<Option<Bytes>, RelayError> {
         let data = poll_fn(|cx| self.stream.borrow_mut().poll_data(cx)).await;
-        self.moved.set(self.moved.get() + 1);
+        self.moves.count();
         if let Some(data) = data {
             return data.map(Some).map_err(|_| RelayError::From);
         }
@@ -169,12 +170,12 @@ pub(crate) type Sending = RefCell<Option<SendStream<Bytes>>>;
 /// The sending half of a stream.
 pub(crate) struct Outgoing<'a> {
     stream: &'a Sending,
-    moved: &'a Cell<u64>,
+    moves: &'a Moves,
 }
 
 impl<'a> Outgoing<'a> {
-    pub(crate) fn new(stream: &'a Sending, moved: &'a Cell<u64>) -> Self {
-        Self { stream, moved }
+    pub(crate) fn new(stream: &'a Sending, moves: &'a Moves) -> Self {
+        Self { stream, moves }
     }
 
     /// Sends as the receiver makes room for it (RFC 9113 §5.2).
@@ -189,7 +190,7 @@ impl<'a> Outgoing<'a> {
                 Poll::Ready(stream.send_data(piece, false).map_err(|_| RelayError::To))
             })
             .await?;
-            self.moved.set(self.moved.get() + 1);
+            self.moves.count();
         }
         Ok(())
     }

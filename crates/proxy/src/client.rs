@@ -56,7 +56,27 @@ pub(crate) struct Stream {
     respond: RefCell<SendResponse<Bytes>>,
     watchdog: Watchdog,
     sending: Sending,
-    moved: Cell<u64>,
+    moves: Moves,
+}
+
+/// Counts what moved on a stream, and with it on its connection.
+#[derive(Default)]
+pub(crate) struct Moves {
+    stream: Cell<u64>,
+    connection: Rc<Cell<u64>>,
+}
+
+impl Moves {
+    /// Something has moved.
+    pub(crate) fn count(&self) {
+        self.stream.set(self.stream.get() + 1);
+        self.connection.set(self.connection.get() + 1);
+    }
+
+    /// Changes whenever something has moved on the stream.
+    pub(crate) fn on_stream(&self) -> u64 {
+        self.stream.get()
+    }
 }
 
 /// The caller is gone.
@@ -64,8 +84,10 @@ pub(crate) struct Stream {
 pub(crate) struct Gone;
 
 impl Stream {
-    pub(crate) fn new(body: RecvStream, respond: SendResponse<Bytes>, idle: Duration) -> Self {
-        Self { body: RefCell::new(body), respond: RefCell::new(respond), watchdog: Watchdog::new(idle), sending: Sending::default(), moved: Cell::new(0) }
+    /// `connection` counts what moves on all streams of the connection.
+    pub(crate) fn new(body: RecvStream, respond: SendResponse<Bytes>, idle: Duration, connection: Rc<Cell<u64>>) -> Self {
+        let moves = Moves { stream: Cell::new(0), connection };
+        Self { body: RefCell::new(body), respond: RefCell::new(respond), watchdog: Watchdog::new(idle), sending: Sending::default(), moves }
     }
 
     /// Ends the stream, so that what was sent can't be taken for the whole.
@@ -84,6 +106,7 @@ impl Stream {
             while let Some(Ok(data)) = poll_fn(|cx| self.body.borrow_mut().poll_data(cx)).await {
                 // Fails only if more is released than came.
                 let _ = self.body.borrow_mut().flow_control().release_capacity(data.len());
+                self.moves.count();
             }
         };
         // Whether the caller ended or the time was up makes no difference.
@@ -94,8 +117,8 @@ impl Stream {
         let response = head::response(text).map_err(|_| Gone)?;
         let sending = self.respond.borrow_mut().send_response(response, ends).map_err(|_| Gone)?;
         *self.sending.borrow_mut() = Some(sending);
-        self.moved.set(self.moved.get() + 1);
-        Ok(if ends { Sink::Ended } else { Sink::Stream(Outgoing::new(&self.sending, &self.moved)) })
+        self.moves.count();
+        Ok(if ends { Sink::Ended } else { Sink::Stream(Outgoing::new(&self.sending, &self.moves)) })
     }
 }
 
@@ -109,7 +132,7 @@ impl<'a> Client<'a> {
     pub(crate) fn moved(self) -> u64 {
         match self {
             Self::Wire(wire, _) => wire.moved(),
-            Self::Stream(stream) => stream.moved.get(),
+            Self::Stream(stream) => stream.moves.on_stream(),
         }
     }
 
@@ -134,7 +157,7 @@ impl<'a> Client<'a> {
             Self::Wire(wire, _) => Source::Wire(wire, BodyDecoder::new(framing)),
             // What a stream brings then is for the protocol that it asks to switch to, and nothing may go to a tool that hasn't agreed.
             Self::Stream(_) if framing == Framing::None => Source::Nothing,
-            Self::Stream(stream) => Source::Stream(Incoming::new(&stream.body, &stream.moved)),
+            Self::Stream(stream) => Source::Stream(Incoming::new(&stream.body, &stream.moves)),
         }
     }
 
@@ -142,7 +165,7 @@ impl<'a> Client<'a> {
     pub(crate) fn raw_source(self) -> Source<'a> {
         match self {
             Self::Wire(wire, _) => Source::raw(wire),
-            Self::Stream(stream) => Source::Stream(Incoming::new(&stream.body, &stream.moved)),
+            Self::Stream(stream) => Source::Stream(Incoming::new(&stream.body, &stream.moves)),
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::answer::{self, Coding, Incoming, Switch};
 use crate::body::{self, Onward, RelayError, Sending, Sink, Source, relay};
-use crate::client::{Client, Gone, VIA_HTTP1};
+use crate::client::{Client, Gone, Moves, VIA_HTTP1};
 use crate::http2::client::{Known, Place, Turn};
 use crate::http2::{head as http2_head, websocket};
 use crate::inject::{self, Outgoing};
@@ -260,17 +260,17 @@ impl Exchange<'_> {
             return Err(Failure::Leaving);
         };
         drop(sender);
-        let moved = Cell::new(0);
+        let moves = Moves::default();
         let sending: Sending = RefCell::new(Some(sending));
         let onward = Onward { keeps: &|line| inject::trailer_stays(&self.outgoing, line), bytes: &progress.moved.body_in, pipes: &self.worker.pipes };
         let upload = pin!(async {
-            let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moved)) };
+            let mut sink = if ends { Sink::Ended } else { Sink::Stream(body::Outgoing::new(&sending, &moves)) };
             Ok(relay(&mut self.body(framing), &mut sink, onward, &mut Vec::new()).await)
         });
         let unused = || progress.moved.body_in.get() == 0;
-        let answers = Answers::Stream { response, place, moved: &moved, repeatable: place.reused && self.is_repeatable(), unused: &unused };
+        let answers = Answers::Stream { response, place, moves: &moves, repeatable: place.reused && self.is_repeatable(), unused: &unused };
         let download = pin!(self.download(answers, progress, record));
-        let outcome = self.both_ways(upload, download, progress, || moved.get()).await;
+        let outcome = self.both_ways(upload, download, progress, || moves.on_stream()).await;
         if matches!(&outcome, Err(Failure::Reject(reject)) if matches!(**reject, Reject::Timeout)) {
             // The connection may be what is silent, and the next request would wait as long.
             place.give_up();

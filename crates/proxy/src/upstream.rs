@@ -1,6 +1,6 @@
 //! The tool's side of one exchange.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
 
 use crate::body::{Incoming, Source};
-use crate::client::{VIA_HTTP1, VIA_HTTP2};
+use crate::client::{Moves, VIA_HTTP1, VIA_HTTP2};
 use crate::http2::client::Place;
 use crate::http2::head as http2_head;
 use crate::reject::Reject;
@@ -46,7 +46,7 @@ pub(crate) enum Answers<'a> {
     Stream {
         response: ResponseFuture,
         place: &'a Place,
-        moved: &'a Cell<u64>,
+        moves: &'a Moves,
         /// The request may be sent again if the connection turns out to be dead.
         repeatable: bool,
         /// Nothing of the request's body has been read from the caller.
@@ -67,7 +67,7 @@ impl<'a> Answers<'a> {
     pub(crate) async fn next(&mut self, method: &str, limits: &HeadLimits, head: &mut ResponseHead) -> Result<Option<RefCell<RecvStream>>, Failure> {
         match self {
             Self::Wire { wire, repeatable } => read(wire, *repeatable, limits, head).await.map(|()| None),
-            Self::Stream { response, place, moved, repeatable, unused } => {
+            Self::Stream { response, place, moves, repeatable, unused } => {
                 let found = poll_fn(|cx| {
                     if let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
                         return Poll::Ready(interim.map(|interim| (interim.into_parts().0, None)));
@@ -78,7 +78,7 @@ impl<'a> Answers<'a> {
                     })
                 })
                 .await;
-                moved.set(moved.get() + 1);
+                moves.count();
                 let (parts, body) = found.map_err(|error| failure(error, place, *repeatable, unused()))?;
                 let ends = body.as_ref().is_some_and(RecvStream::is_end_stream);
                 http2_head::read_response(&parts, ends, method, limits, head).map_err(|error| bad_answer(&error))?;
@@ -93,7 +93,7 @@ impl<'a> Answers<'a> {
     pub(crate) fn body(&self, framing: ResponseFraming, stream: Option<RefCell<RecvStream>>) -> Source<'a> {
         match (self, stream) {
             (Self::Wire { wire, .. }, _) => Source::Wire(wire, BodyDecoder::new(framing)),
-            (Self::Stream { moved, .. }, Some(stream)) => Source::Stream(Incoming::owned(stream, moved)),
+            (Self::Stream { moves, .. }, Some(stream)) => Source::Stream(Incoming::owned(stream, moves)),
             (Self::Stream { .. }, None) => Source::Nothing,
         }
     }

@@ -239,6 +239,77 @@ fn floods_of_data() {
     attack.assert_harmless();
 }
 
+/// Frames that keep to the connection's window, but not to the stream's, which h2 takes for the stream's error: it would swallow what follows, and open the
+/// connection's window for it again and again.
+#[test]
+fn data_beyond_the_window_of_its_stream() {
+    const MOST: u64 = 8 << 20;
+    let attack = Attack::new();
+    for own_stream in [true, false] {
+        let mut raw = attack.connect();
+        if own_stream {
+            raw.write(&frame(kind::HEADERS, 4, 1, &good("POST")));
+        } else {
+            // A stream that has come to its end.
+            raw.write(&frame(kind::HEADERS, 5, 1, &good("POST")));
+            raw.read_until(|frame| frame.stream == 1 && frame.flags & 1 != 0).unwrap();
+        }
+        let piece = frame(kind::DATA, 0, 1, &[0; 16384]);
+        let (mut window, mut sent) = (65_535_u64, 0);
+        let ended = loop {
+            if window < 16384 {
+                match raw.read() {
+                    Some(frame) if frame.kind == kind::GOAWAY => break frame.code(),
+                    Some(frame) if frame.stream == 0 => window += u64::from(frame.increment().unwrap_or(0)),
+                    Some(_) => {}
+                    None => break None,
+                }
+            } else if raw.write(&piece) {
+                window -= 16384;
+                sent += 16384;
+                assert!(sent < MOST, "{sent} bytes were taken");
+            } else {
+                break raw.goaway();
+            }
+        };
+        assert_ne!(ended, Some(0));
+        attack.assert_served();
+    }
+    attack.assert_harmless();
+}
+
+/// What a caller may do who keeps to its windows: uploads that are refused, one after the other, more in all than one may waste who does not.
+#[test]
+fn refused_uploads_are_no_abuse() {
+    let attack = Attack::new();
+    let mut raw = attack.connect();
+    let strange = field_block(&[(":method", "POST"), (":scheme", "http"), (":authority", "c-git.team.svc"), (":path", "/"), ("authorization", "Bearer no")]);
+    let mut window = 65_535_u64;
+    for id in streams().take(100) {
+        assert!(raw.write(&frame(kind::HEADERS, 4, id, &strange)));
+        // No more than the window of a stream before we have acknowledged the proxy's settings.
+        let mut left = 3;
+        let mut answered = false;
+        while left > 0 || !answered {
+            if left > 0 && window >= 16384 {
+                left -= 1;
+                window -= 16384;
+                assert!(raw.write(&frame(kind::DATA, u8::from(left == 0), id, &[0; 16384])));
+                continue;
+            }
+            let frame = raw.read().expect("the connection lives");
+            assert_ne!(frame.kind, kind::RST_STREAM, "{:?}", frame.code());
+            assert_ne!(frame.kind, kind::GOAWAY, "{:?}", frame.code());
+            answered |= frame.stream == id && frame.kind == kind::HEADERS;
+            if frame.stream == 0 {
+                window += u64::from(frame.increment().unwrap_or(0));
+            }
+        }
+    }
+    drop(raw);
+    attack.assert_harmless();
+}
+
 #[test]
 fn huge_heads() {
     let attack = Attack::new();

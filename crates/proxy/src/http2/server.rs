@@ -1,8 +1,10 @@
 //! One HTTP/2 connection of a caller: each stream is a request, and goes the way of all requests.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -50,6 +52,8 @@ struct Shared {
     tunnel: Option<Tunnel>,
     /// Requests in flight.
     active: Cell<usize>,
+    /// Changes with all that a request does.
+    moved: Rc<Cell<u64>>,
 }
 
 /// Serves a connection to its end. `read_ahead` begins with the preface.
@@ -67,11 +71,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: connectors_net::Stream, re
         .max_pending_accept_reset_streams(MAX_RESET_UNSEEN)
         .max_local_error_reset_streams(Some(MAX_ERRORS))
         .enable_connect_protocol();
-    let kept = Kept::new(Rewind::new(read_ahead.freeze(), stream));
+    let moved = Rc::new(Cell::new(0));
+    let kept = Kept::new(Rewind::new(read_ahead.freeze(), stream), moved.clone());
     let handshake = builder.handshake::<_, Bytes>(kept.clone());
     let Ok(Ok(connection)) = tokio::time::timeout(settings.head_timeout, handshake).await else { return };
-    let shared = Rc::new(Shared { worker: worker.clone(), peer, tunnel, active: Cell::new(0) });
-    let ended = requests(&shared, connection).await;
+    let shared = Rc::new(Shared { worker: worker.clone(), peer, tunnel, active: Cell::new(0), moved });
+    let ended = requests(&shared, connection, &kept).await;
     // Callers say something to the last: that they have read what was sent, at least. One that has broken the rules is owed no more of our time.
     if ended == Ended::InOrder
         && let Some(stream) = kept.into_stream()
@@ -89,13 +94,14 @@ enum Ended {
     BrokenOff,
 }
 
-async fn requests(shared: &Rc<Shared>, mut connection: Connection<Kept, Bytes>) -> Ended {
+async fn requests(shared: &Rc<Shared>, mut connection: Connection<Kept, Bytes>, kept: &Kept) -> Ended {
     /// Looks within the idle time, and how often one that is stopping is looked at.
     const LOOKS: u32 = 4;
     const STOPPING_LOOKS: Duration = Duration::from_millis(500);
     let worker = &shared.worker;
     let mut stop = pin!(worker.drain.started());
     let mut draining = false;
+    let mut told_off = false;
     let mut idle_looks = 0;
     let mut look = every(worker.settings.idle_timeout / LOOKS);
     loop {
@@ -110,6 +116,7 @@ async fn requests(shared: &Rc<Shared>, mut connection: Connection<Kept, Bytes>) 
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     idle_looks = 0;
+                    shared.moved.set(shared.moved.get() + 1);
                     if shared.active.get() >= MAX_ACTIVE {
                         connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                         continue;
@@ -121,8 +128,14 @@ async fn requests(shared: &Rc<Shared>, mut connection: Connection<Kept, Bytes>) 
                     tracing::debug!(client = %shared.peer.address, %error, "an HTTP/2 connection broke off");
                     return Ended::BrokenOff;
                 }
+                None if told_off => return Ended::BrokenOff,
                 None => return Ended::InOrder,
             },
+            // After each time that the connection was read. From then on it isn't, and has only this to say.
+            () = poll_fn(|_| if kept.is_wasteful() { Poll::Ready(()) } else { Poll::Pending }), if !told_off => {
+                told_off = true;
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            }
             _ = look.tick() => {
                 idle_looks = if shared.active.get() == 0 { idle_looks + 1 } else { 0 };
                 // The first comes at once. One that doesn't leave when it is told to is left.
@@ -155,7 +168,7 @@ async fn request_on_stream(shared: Rc<Shared>, request: Request<RecvStream>, res
     let (parts, body) = request.into_parts();
     let ends = body.is_end_stream();
     let place = if shared.tunnel.is_some() { Place::Tunnel } else { Place::Listener };
-    let stream = Stream::new(body, respond, worker.settings.idle_timeout);
+    let stream = Stream::new(body, respond, worker.settings.idle_timeout, shared.moved.clone());
     let client = Client::Stream(&stream);
     let mut head: Lent<RequestHead> = Lent::new();
     let outcome = match head::read_request(&parts, ends, place, &worker.settings.head, &mut head) {

@@ -46,6 +46,15 @@ impl Frame {
             kind::RST_STREAM => 0,
             _ => return None,
         };
+        self.number_at(at)
+    }
+
+    /// By how much a WINDOW_UPDATE opens its window (RFC 9113 §6.9).
+    pub fn increment(&self) -> Option<u32> {
+        if self.kind == kind::WINDOW_UPDATE { self.number_at(0) } else { None }
+    }
+
+    fn number_at(&self, at: usize) -> Option<u32> {
         Some(u32::from_be_bytes(self.payload.get(at..at + 4)?.try_into().ok()?))
     }
 }
