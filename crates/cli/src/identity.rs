@@ -23,7 +23,7 @@ pub(crate) fn service_account_token(
     lifetime: Lifetime,
     audiences: &[String],
 ) -> anyhow::Result<SecretValue> {
-    if !directory.rbac().load().exists(account) {
+    if !directory.rights().load().exists(account) {
         return Err(absence::error(&format!("ServiceAccount {account}"), directory));
     }
     mint(folder, &Holder::ServiceAccount { account: account.clone(), uid: None, pod: None }, lifetime, audiences)

@@ -45,7 +45,7 @@ impl Server {
         let flags = &options.proxy;
         let state = folder.open_state()?;
         let directory = Arc::new(Directory::open(&folder.dir, folder.options(&flags.system.system_namespace))?);
-        let policy = Arc::new(Policy::new(state.signing_key()?, flags.audience.clone(), directory.rbac()));
+        let policy = Arc::new(Policy::new(state.signing_key()?, flags.audience.clone(), directory.rights()));
         let authority = Authority::load_or_create(state.folder()).map(Arc::new).map_err(|error| {
             let why = format!("{:#}", anyhow::Error::new(error));
             tracing::error!("the interception CA can't be used, so CONNECT is refused: {why}");

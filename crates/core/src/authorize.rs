@@ -33,6 +33,11 @@ pub trait Authenticator: Send + Sync {
     /// Whether a caller authenticated a moment ago still stands. Asked on every use of a cached identity, so it must be cheap; what it
     /// can't know without asking another system it leaves to the cache's short life.
     fn still_stands(&self, caller: &Caller) -> bool;
+
+    /// Changes before an answer of [`still_stands`](Self::still_stands) does, so that it needn't be asked while this is the same. `None`: ask each time.
+    fn standing_since(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Who, and until when that may be believed.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant as StdInstant};
+use std::time::Duration;
 
 use connectors_core::{Host, Origin, Scheme, TrustRoots};
 use socket2::{SockRef, TcpKeepalive};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::guard::is_localhost;
 use crate::names::{FAILURE_COUNTS, Names};
-use crate::{AddressDenied, Alpn, ClientTls, Guard, Protocol, Reach, Resolve, Stream, SystemResolver, TlsError, tls};
+use crate::{AddressDenied, Alpn, ClientTls, Guard, Moment, Protocol, Reach, Resolve, Stream, SystemResolver, TlsError, tls};
 
 /// How long an attempt may be undecided before the next address is tried beside it (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -59,9 +59,9 @@ pub struct Connected {
 /// When the address of a connection was last found among those of its host, and when it has to be looked for again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    confirmed: StdInstant,
+    confirmed: Moment,
     /// Never for an address literal or `localhost`.
-    due: Option<StdInstant>,
+    due: Option<Moment>,
 }
 
 /// Why there is no connection. The texts can name addresses of the operator's network, and are for the operator.
@@ -156,7 +156,7 @@ impl Dialer {
     ///
     /// As long as nobody can say, or not within a tenth of a second, a connection is good for a minute from when its address was last found.
     pub async fn confirm(&self, origin: &Origin, reach: Reach, peer: SocketAddr, standing: &mut Standing) -> bool {
-        let now = StdInstant::now();
+        let now = Moment::now();
         let Host::Name(name) = origin.host() else { return true };
         if !standing.is_due(now) {
             return true;
@@ -169,7 +169,7 @@ impl Dialer {
             }
             Ok((Err(_), _)) | Err(_) => {
                 standing.due = Some(now + FAILURE_COUNTS);
-                now.saturating_duration_since(standing.confirmed) < UNCONFIRMED
+                now.since(standing.confirmed) < UNCONFIRMED
             }
         }
     }
@@ -180,7 +180,7 @@ impl Dialer {
     }
 
     async fn resolve(&self, origin: &Origin, reach: Reach, deadline: Instant) -> Result<(Arc<[IpAddr]>, Standing), DialError> {
-        let now = StdInstant::now();
+        let now = Moment::now();
         let (addresses, due): (Arc<[IpAddr]>, _) = match origin.host() {
             Host::Ip(ip) => (Arc::new([*ip]), None),
             Host::Name(name) if is_localhost(name) => (Arc::new(LOOPBACK), None),
@@ -216,12 +216,12 @@ impl Standing {
     /// Confirmed in this moment, and due.
     #[cfg(test)]
     pub(crate) fn overdue() -> Self {
-        let now = StdInstant::now();
+        let now = Moment::now();
         Self { confirmed: now, due: Some(now) }
     }
 
     /// Whether [`Dialer::confirm`] has to look.
-    pub fn is_due(&self, now: StdInstant) -> bool {
+    pub fn is_due(&self, now: Moment) -> bool {
         self.due.is_some_and(|due| now >= due)
     }
 }

@@ -5,12 +5,12 @@ use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::Reach;
 use crate::recent::Recent;
+use crate::{Moment, Reach};
 
 /// How long an answer counts. The system's resolver doesn't tell a name's TTL, so this has to be short enough for any: names that move have 5 s
 /// (CoreDNS for a cluster's Services and Pods, databases that fail over) to 60 s (load balancers). A name in constant use is so asked for 12 times a
@@ -49,7 +49,7 @@ pub(crate) struct Answer {
     /// At least one, or why there is none.
     pub(crate) addresses: Result<Arc<[IpAddr]>, Arc<io::Error>>,
     /// From here on it has to be asked for again.
-    pub(crate) until: Instant,
+    pub(crate) until: Moment,
 }
 
 /// The answers of a resolver, shared by all cores. Whoever asks for a name while it is being looked up waits for the same look-up.
@@ -105,7 +105,7 @@ impl Names {
 
     /// What is known of `name` at `now`, or what there is to know. Dropping the future calls off what waits to begin, so that nothing waits for nobody; a look-up
     /// that has begun goes on, and its answer will be there for who comes next.
-    pub(crate) async fn look_up(&self, name: &Arc<str>, reach: Reach, now: Instant) -> Answer {
+    pub(crate) async fn look_up(&self, name: &Arc<str>, reach: Reach, now: Moment) -> Answer {
         let lookups = match reach {
             Reach::Target => &self.0.target,
             Reach::Elsewhere => &self.0.elsewhere,
@@ -137,7 +137,7 @@ impl Names {
 
 impl Lookups {
     /// Where the answer is, or will be.
-    fn name(&self, name: &Arc<str>, now: Instant) -> Arc<Name> {
+    fn name(&self, name: &Arc<str>, now: Moment) -> Arc<Name> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get(&**name)
             && known.answer.get().is_none_or(|answer| now < answer.until)
@@ -164,7 +164,7 @@ impl Answer {
             Ok(addresses) => (Ok(addresses.into()), ANSWER_COUNTS),
             Err(error) => (Err(error), FAILURE_COUNTS),
         };
-        Self { addresses: addresses.map_err(Arc::new), until: Instant::now() + counts }
+        Self { addresses: addresses.map_err(Arc::new), until: Moment::now() + counts }
     }
 }
 

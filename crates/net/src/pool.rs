@@ -13,11 +13,11 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::{Alpn, Connected, DialError, Dialer, Standing};
+use crate::{Alpn, Connected, DialError, Dialer, Moment, Standing};
 use key::{AsKey as _, OwnedKey};
 use places::{Core, Entered, Grant, Next, Place, Places};
 
@@ -101,7 +101,7 @@ struct Slot<T> {
 
 struct Idle<T> {
     open: Open<T>,
-    since: Instant,
+    since: Moment,
 }
 
 /// Boxed, since it goes from the pool to a user and back with every request, and the box is all that moves then.
@@ -154,7 +154,7 @@ impl<T: Pooled> Pool<T> {
     ///
     /// # Errors
     /// [`DialError::Full`] if nothing came free within the dialer's connect timeout (dialling then has as much again); else why there is no new one.
-    pub async fn acquire(&self, key: PoolKey<'_>, dialer: &Dialer, alpn: Alpn, now: Instant) -> Result<Lease<T>, DialError> {
+    pub async fn acquire(&self, key: PoolKey<'_>, dialer: &Dialer, alpn: Alpn, now: Moment) -> Result<Lease<T>, DialError> {
         let seat = Seat::take(&self.0, key);
         while let Some(open) = seat.idle(now) {
             if open.is_usable(key, dialer, now).await {
@@ -170,7 +170,7 @@ impl<T: Pooled> Pool<T> {
     ///
     /// # Errors
     /// [`DialError::Full`] if no place came free within the dialer's connect timeout from `since` on.
-    pub async fn reserve(&self, key: PoolKey<'_>, dialer: &Dialer, since: Instant) -> Result<Reservation<T>, DialError> {
+    pub async fn reserve(&self, key: PoolKey<'_>, dialer: &Dialer, since: Moment) -> Result<Reservation<T>, DialError> {
         let seat = Seat::take(&self.0, key);
         let place = match seat.wait(since + dialer.within()).await? {
             Turn::Place(place) => place,
@@ -190,7 +190,7 @@ impl<T: Pooled> Pool<T> {
                 give_up();
             }
             if sweep <= tokio::time::Instant::now() {
-                self.0.sweep(Instant::now());
+                self.0.sweep(Moment::now());
                 sweep += SWEEP;
             }
         }
@@ -198,10 +198,10 @@ impl<T: Pooled> Pool<T> {
 }
 
 /// A connection for who found none idle.
-async fn open<T: Pooled>(seat: Seat<T>, key: PoolKey<'_>, dialer: &Dialer, alpn: Alpn, now: Instant) -> Result<Lease<T>, DialError> {
+async fn open<T: Pooled>(seat: Seat<T>, key: PoolKey<'_>, dialer: &Dialer, alpn: Alpn, now: Moment) -> Result<Lease<T>, DialError> {
     let place = match seat.wait(now + dialer.within()).await? {
         Turn::Place(place) => place,
-        Turn::Connection(open) if open.is_usable(key, dialer, Instant::now()).await => return Ok(Lease { open, reused: true, seat }),
+        Turn::Connection(open) if open.is_usable(key, dialer, Moment::now()).await => return Ok(Lease { open, reused: true, seat }),
         Turn::Connection(open) => open.close(),
     };
     seat.dial(place, dialer, alpn).await
@@ -229,7 +229,7 @@ impl<T: Pooled> Lease<T> {
     }
 
     /// Gives back, `now`, a connection on which nothing is expected and nothing is left unread: to who waits longest, or else to be idle.
-    pub fn keep(self, now: Instant) {
+    pub fn keep(self, now: Moment) {
         self.seat.give(self.open, now);
     }
 
@@ -256,7 +256,7 @@ impl Claim {
     }
 
     /// Whether the connection, which was made for `key`, may carry another request: see [`Dialer::confirm`].
-    pub async fn confirm(&self, key: PoolKey<'_>, dialer: &Dialer, now: Instant) -> bool {
+    pub async fn confirm(&self, key: PoolKey<'_>, dialer: &Dialer, now: Moment) -> bool {
         if !self.standing.get().is_due(now) {
             return true;
         }
@@ -287,7 +287,7 @@ impl<T> Opened<T> {
 
 impl<T: Pooled> Opened<T> {
     /// Whether it can carry another request.
-    async fn is_usable(&self, key: PoolKey<'_>, dialer: &Dialer, now: Instant) -> bool {
+    async fn is_usable(&self, key: PoolKey<'_>, dialer: &Dialer, now: Moment) -> bool {
         !self.connection.is_stale() && self.claim.confirm(key, dialer, now).await
     }
 }
@@ -310,12 +310,12 @@ impl<T> Seat<T> {
     }
 
     /// The connection that is idle shortest.
-    fn idle(&self, now: Instant) -> Option<Open<T>> {
+    fn idle(&self, now: Moment) -> Option<Open<T>> {
         let mut idle = self.slot.idle.borrow_mut();
         let newest = idle.pop_back()?;
         self.slot.needed_all_but(idle.len());
         self.pool.count(-1);
-        if now.saturating_duration_since(newest.since) < self.pool.bounds.time {
+        if now.since(newest.since) < self.pool.bounds.time {
             return Some(newest.open);
         }
         // The others are idle for longer still.
@@ -329,14 +329,14 @@ impl<T> Seat<T> {
         self.slot.handed.borrow_mut().pop_front()
     }
 
-    fn give(&self, open: Open<T>, now: Instant) {
+    fn give(&self, open: Open<T>, now: Moment) {
         self.pool.give(&self.slot, open, now);
     }
 }
 
 impl<T: Pooled> Seat<T> {
     /// Waits for a place, or for a connection, no longer than `until`.
-    async fn wait(&self, until: Instant) -> Result<Turn<T>, DialError> {
+    async fn wait(&self, until: Moment) -> Result<Turn<T>, DialError> {
         loop {
             let (grant, first) = match self.slot.places.enter(&self.pool.core) {
                 Entered::Place(place) => return Ok(Turn::Place(place)),
@@ -346,7 +346,7 @@ impl<T: Pooled> Seat<T> {
             if first {
                 self.pool.limit.call();
             }
-            match tokio::time::timeout_at(until.into(), &mut ticket.grant).await {
+            match tokio::time::timeout(until.since(Moment::now()), &mut ticket.grant).await {
                 Ok(Ok(Grant::Place)) => return Ok(Turn::Place(self.slot.places.granted())),
                 Ok(Ok(Grant::Connection)) => {
                     drop(ticket);
@@ -386,7 +386,7 @@ impl<T> Drop for Ticket<'_, T> {
             Ok(Grant::Place) => drop(self.seat.slot.places.granted()),
             Ok(Grant::Connection) => {
                 if let Some(open) = self.seat.handed() {
-                    self.seat.give(open, Instant::now());
+                    self.seat.give(open, Moment::now());
                 }
             }
             Err(_) => self.seat.slot.places.forget_gone(),
@@ -396,7 +396,7 @@ impl<T> Drop for Ticket<'_, T> {
 
 impl<T> Inner<T> {
     /// Finds a use for a connection that isn't needed.
-    fn give(&self, slot: &Slot<T>, open: Open<T>, now: Instant) {
+    fn give(&self, slot: &Slot<T>, open: Open<T>, now: Moment) {
         let Some(open) = self.hand_on(slot, open) else { return };
         if self.idle.get() >= self.bounds.total {
             self.close_oldest();
@@ -433,11 +433,11 @@ impl<T> Inner<T> {
     }
 
     /// Closes what was idle for too long, and what is too much and wasn't needed since the last time; forgets keys of which nothing is left.
-    fn sweep(&self, now: Instant) {
+    fn sweep(&self, now: Moment) {
         let mut left = 0;
         self.slots.borrow_mut().retain(|slot| {
             let mut idle = slot.idle.borrow_mut();
-            let old = idle.iter().take_while(|one| now.saturating_duration_since(one.since) >= self.bounds.time).count();
+            let old = idle.iter().take_while(|one| now.since(one.since) >= self.bounds.time).count();
             let too_many = idle.len().saturating_sub(self.bounds.spare).min(slot.unneeded.get());
             idle.drain(..old.max(too_many));
             slot.unneeded.set(idle.len());

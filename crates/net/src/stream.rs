@@ -6,9 +6,9 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
 
@@ -91,6 +91,33 @@ impl Stream {
             Kind::Plain(stream) => stream.poll_read_ready(cx),
             Kind::Server(_) | Kind::Client(_) => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Reads what is there, once [`Stream::poll_readable`] has said that there may be something. `0` is the end.
+    ///
+    /// # Errors
+    /// Those of the socket or of TLS.
+    pub fn poll_read_into(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        if let Kind::Plain(stream) = &self.0 {
+            let mut partial = 0;
+            let read = stream.try_io(Interest::READABLE, || {
+                let room = buf.capacity() - buf.len();
+                let count = stream.try_read_buf(buf)?;
+                if (1..room).contains(&count) {
+                    // There was no more, which the runtime needs to know, and learns so without another read that finds nothing.
+                    partial = count;
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Ok(count)
+            });
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && partial > 0 => return Poll::Ready(Ok(partial)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+        }
+        // Holds no state between polls, so it can be made anew for each.
+        pin!(self.read_buf(buf)).poll(cx)
     }
 
     /// Whether an idle connection can't be used for another request: the peer has closed it, or has sent something that nobody asked for.

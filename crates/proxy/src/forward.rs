@@ -6,11 +6,11 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use connectors_core::{Scheme, TrustRoots};
 use connectors_http1::{BodyError, Framing, PreparedField, ResponseFraming, ResponseHead, Version};
-use connectors_net::{Alpn, DialError, Lease, PoolKey, Protocol, Reach, Reservation};
+use connectors_net::{Alpn, DialError, Lease, Moment, PoolKey, Protocol, Reach, Reservation};
 use tokio::time::{Sleep, sleep};
 
 use crate::answer::{self, Coding, Incoming, Switch};
@@ -118,7 +118,7 @@ impl Exchange<'_> {
                     if let Upstream::Wire(lease) = upstream
                         && reusable
                     {
-                        let now = Instant::now();
+                        let now = Moment::now();
                         record.ended(now);
                         lease.release_buffer();
                         lease.keep(now);
@@ -140,7 +140,7 @@ impl Exchange<'_> {
                 Upstream::Wire(lease) => Upstream::Wire(lease.renew(&self.worker.dialer, Alpn::Http1).await.map_err(|error| self.undialled(error))?),
                 Upstream::Stream(place) => {
                     drop(place);
-                    self.upstream(key, retried, Instant::now()).await?
+                    self.upstream(key, retried, Moment::now()).await?
                 }
             };
         }
@@ -148,7 +148,7 @@ impl Exchange<'_> {
 
     /// Finds or makes what carries the request; of HTTP/1.1 no idle connection if it was `retried`. The protocol follows the caller's: HTTP/2 is offered to
     /// the tool for requests that came by HTTP/2.
-    async fn upstream(&self, key: PoolKey<'_>, retried: bool, now: Instant) -> Result<Upstream, Reject> {
+    async fn upstream(&self, key: PoolKey<'_>, retried: bool, now: Moment) -> Result<Upstream, Reject> {
         let (pool, dialer) = (&self.worker.pool, &self.worker.dialer);
         if self.client.is_http2() && key.origin.scheme() == Scheme::Https && self.outgoing.upgrade.is_none() {
             let known = self.worker.http2.known(key, now);
@@ -178,7 +178,7 @@ impl Exchange<'_> {
     }
 
     /// Waits for a place on a connection of HTTP/2, or makes a new connection, of what the tool chooses. `None`: what there is has changed.
-    async fn http2(&self, known: &Rc<Known>, key: PoolKey<'_>, since: Instant) -> Result<Option<Upstream>, Reject> {
+    async fn http2(&self, known: &Rc<Known>, key: PoolKey<'_>, since: Moment) -> Result<Option<Upstream>, Reject> {
         let (pool, dialer) = (&self.worker.pool, &self.worker.dialer);
         let (_dialing, reservation): (_, Reservation<Wire>) = match known.turn(pool.reserve(key, dialer, since)).await.map_err(|error| self.undialled(error))? {
             Turn::Place(place) => return Ok(place.confirm(key, dialer).await.then_some(Upstream::Stream(place))),

@@ -1,16 +1,17 @@
 //! Who calls: the token in a request, and whose it is.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connectors_core::{Authenticator, ConnectorRef, Extract, Headers, Identity, NameError, RequestView, RuleError, SecretRef, SecretValue, Unauthenticated};
 use connectors_http1::{Field, RequestHead};
+use connectors_net::Moment;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::observe::Logged;
@@ -217,9 +218,26 @@ impl Hashes {
 
 #[derive(Clone)]
 enum Known {
-    Accepted { caller: Arc<Logged>, until: Instant },
-    Refused { why: &'static str, until: Instant },
-    Expired { until: Instant },
+    Accepted(Accepted),
+    Refused { why: &'static str, until: Moment },
+    Expired { until: Moment },
+}
+
+impl Known {
+    fn until(&self) -> Moment {
+        match self {
+            Self::Accepted(Accepted { until, .. }) | Self::Refused { until, .. } | Self::Expired { until } => *until,
+        }
+    }
+}
+
+/// A token that was accepted.
+#[derive(Clone)]
+struct Accepted {
+    caller: Arc<Logged>,
+    until: Moment,
+    /// When the authenticator last said so; see [`Authenticator::standing_since`].
+    since: Cell<Option<u64>>,
 }
 
 /// When the cache holds more than this, what has expired is dropped; when nothing has, all of it.
@@ -233,7 +251,7 @@ impl Identities {
     }
 
     /// Whose token this is, `now`.
-    pub(crate) async fn caller(&self, token: SecretRef<'_>, settings: &Settings, now: Instant) -> Result<Arc<Logged>, Unauthenticated> {
+    pub(crate) async fn caller(&self, token: SecretRef<'_>, settings: &Settings, now: Moment) -> Result<Arc<Logged>, Unauthenticated> {
         let remembered = self.hashes.borrow().get(token);
         let key = remembered.unwrap_or_else(|| self.hash(token));
         let known = self.recall(key, now);
@@ -246,11 +264,13 @@ impl Identities {
         if let Some(known) = known {
             return known;
         }
+        // Before it is asked, since what changes meanwhile counts.
+        let since = Cell::new(self.authenticator.standing_since());
         let (known, answer) = match self.authenticator.authenticate(&token.to_value()).get().await {
             Ok(Identity { caller, expires }) => {
                 let left = expires.duration_since(SystemTime::now()).map_err(|_| Unauthenticated::Expired)?;
                 let caller = Arc::new(Logged::new(caller));
-                (Known::Accepted { caller: caller.clone(), until: now + left.min(settings.accepted_for) }, Ok(caller))
+                (Known::Accepted(Accepted { caller: caller.clone(), until: now + left.min(settings.accepted_for), since }), Ok(caller))
             }
             Err(Unauthenticated::Refused(why)) => (Known::Refused { why, until: now + settings.refused_for }, Err(Unauthenticated::Refused(why))),
             Err(Unauthenticated::Expired) => (Known::Expired { until: now + settings.refused_for }, Err(Unauthenticated::Expired)),
@@ -267,19 +287,31 @@ impl Identities {
         hasher.finish128().as_u128()
     }
 
-    fn recall(&self, key: u128, now: Instant) -> Option<Result<Arc<Logged>, Unauthenticated>> {
+    fn recall(&self, key: u128, now: Moment) -> Option<Result<Arc<Logged>, Unauthenticated>> {
         match self.known.borrow().get(&key)? {
-            Known::Accepted { caller, until } if now < *until && self.authenticator.still_stands(&caller.caller) => Some(Ok(caller.clone())),
+            Known::Accepted(accepted) if now < accepted.until && self.still_stands(accepted) => Some(Ok(accepted.caller.clone())),
             Known::Refused { why, until } if now < *until => Some(Err(Unauthenticated::Refused(why))),
             Known::Expired { until } if now < *until => Some(Err(Unauthenticated::Expired)),
             _ => None,
         }
     }
 
-    fn remember(&self, key: u128, known: Known, now: Instant) {
+    fn still_stands(&self, accepted: &Accepted) -> bool {
+        let since = self.authenticator.standing_since();
+        let same = since.is_some() && accepted.since.get() == since;
+        same || {
+            let stands = self.authenticator.still_stands(&accepted.caller.caller);
+            if stands {
+                accepted.since.set(since);
+            }
+            stands
+        }
+    }
+
+    fn remember(&self, key: u128, known: Known, now: Moment) {
         let mut all = self.known.borrow_mut();
         if all.len() >= MAX_KNOWN {
-            all.retain(|_, known| matches!(known, Known::Accepted { until, .. } | Known::Refused { until, .. } | Known::Expired { until } if now < *until));
+            all.retain(|_, known| now < known.until());
             if all.len() >= MAX_KNOWN {
                 all.clear();
             }
@@ -313,11 +345,60 @@ pub(crate) type SharedIdentities = Rc<Identities>;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::time::Duration;
+
     use connectors_core::{Answer, Caller};
 
     use super::*;
 
     struct Nobody;
+
+    /// Knows one caller, for as long as it is told; counts how often it was asked whether it still does.
+    struct Counting {
+        stands: AtomicBool,
+        changes: AtomicU64,
+        asked: AtomicU64,
+    }
+
+    impl Authenticator for Counting {
+        fn authenticate<'a>(&'a self, _: &'a SecretValue) -> Answer<'a, Result<Identity, Unauthenticated>> {
+            let caller = Caller { username: "a".into(), groups: Vec::new(), service_account: None, pod: None };
+            Answer::Now(match self.stands.load(Ordering::SeqCst) {
+                true => Ok(Identity { caller, expires: SystemTime::now() + Duration::from_secs(60) }),
+                false => Err(Unauthenticated::Refused("gone")),
+            })
+        }
+
+        fn still_stands(&self, _: &Caller) -> bool {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            self.stands.load(Ordering::SeqCst)
+        }
+
+        fn standing_since(&self) -> Option<u64> {
+            Some(self.changes.load(Ordering::SeqCst))
+        }
+    }
+
+    #[tokio::test]
+    async fn p21_a_caller_is_asked_about_again_after_each_change_and_only_then() {
+        let authenticator = Arc::new(Counting { stands: AtomicBool::new(true), changes: AtomicU64::new(0), asked: AtomicU64::new(0) });
+        let identities = Identities::new(authenticator.clone());
+        let (settings, now) = (Settings::default(), Moment::now());
+        let ask = || identities.caller(SecretRef::new(b"token"), &settings, now);
+        for _ in 0..3 {
+            assert!(ask().await.is_ok());
+        }
+        assert_eq!(authenticator.asked.load(Ordering::SeqCst), 0);
+        authenticator.changes.store(1, Ordering::SeqCst);
+        for _ in 0..3 {
+            assert!(ask().await.is_ok());
+        }
+        assert_eq!(authenticator.asked.load(Ordering::SeqCst), 1);
+        authenticator.stands.store(false, Ordering::SeqCst);
+        authenticator.changes.store(2, Ordering::SeqCst);
+        assert!(ask().await.is_err());
+    }
 
     impl Authenticator for Nobody {
         fn authenticate<'a>(&'a self, _: &'a SecretValue) -> Answer<'a, Result<Identity, Unauthenticated>> {

@@ -8,10 +8,11 @@ use std::io::Write;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use connectors_core::{Caller, Connector, ConnectorRef, Origin, SecretRef};
 use connectors_http1::{Field, RequestHead};
+use connectors_net::Moment;
 use memchr::memmem;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -78,7 +79,7 @@ impl AnsweredBy {
 
 /// What one request leaves behind, filled in on its way.
 pub(crate) struct Record<'h> {
-    started: Instant,
+    started: Moment,
     mode: Mode,
     client: Rc<str>,
     trace: TraceId,
@@ -95,19 +96,19 @@ pub(crate) struct Record<'h> {
     detail: Option<String>,
     complete: bool,
     moved: Moved,
-    authorized: Option<Instant>,
-    answered: Cell<Option<Instant>>,
-    ended: Cell<Option<Instant>>,
+    authorized: Option<Moment>,
+    answered: Cell<Option<Moment>>,
+    ended: Cell<Option<Moment>>,
 }
 
-/// How long a request took, from its head on.
+/// How long a request took, from its head on, in nanoseconds.
 #[derive(Debug, Clone, Copy)]
 struct Times {
-    total: Duration,
+    total: u64,
     /// Until it was authorized.
-    auth: Option<Duration>,
+    auth: Option<u64>,
     /// Until the head of the tool's answer was there.
-    ttfb: Option<Duration>,
+    ttfb: Option<u64>,
 }
 
 /// Bytes of bodies. Counted while they move, so that a record of what is cut off has them too.
@@ -143,7 +144,7 @@ enum Named {
 impl<'h> Record<'h> {
     fn start(client: &Peer, head: &'h RequestHead, trace: TraceId) -> Self {
         Self {
-            started: Instant::now(),
+            started: Moment::now(),
             mode: Mode::Unknown,
             client: client.address.clone(),
             trace,
@@ -197,28 +198,28 @@ impl<'h> Record<'h> {
 
     /// Authentication and authorization are over.
     pub(crate) fn authorized(&mut self) {
-        self.authorized = Some(Instant::now());
+        self.authorized = Some(Moment::now());
     }
 
     /// When its head had been read.
-    pub(crate) fn started(&self) -> Instant {
+    pub(crate) fn started(&self) -> Moment {
         self.started
     }
 
     /// When it was authorized; before that, when it began.
-    pub(crate) fn went_on(&self) -> Instant {
+    pub(crate) fn went_on(&self) -> Moment {
         self.authorized.unwrap_or(self.started)
     }
 
     /// Nothing more of it is to come. Without this, its record says that it took until it was finished.
-    pub(crate) fn ended(&self, at: Instant) {
+    pub(crate) fn ended(&self, at: Moment) {
         self.ended.set(Some(at));
     }
 
     pub(crate) fn answered_by_tool(&self, status: u16) {
         self.status.set(status);
         self.answered_by.set(AnsweredBy::Tool);
-        self.answered.set(Some(Instant::now()));
+        self.answered.set(Some(Moment::now()));
     }
 
     pub(crate) fn answered_by_proxy(&self, status: u16) {
@@ -251,13 +252,13 @@ impl<'h> Record<'h> {
     }
 
     /// What it took if it ended `now`.
-    fn times(&self, now: Instant) -> Times {
-        Times { total: now.saturating_duration_since(self.started), auth: self.until(self.authorized), ttfb: self.until(self.answered.get()) }
+    fn times(&self, now: Moment) -> Times {
+        Times { total: now.nanoseconds_since(self.started), auth: self.until(self.authorized), ttfb: self.until(self.answered.get()) }
     }
 
     /// How long it has taken until a moment on its way.
-    fn until(&self, moment: Option<Instant>) -> Option<Duration> {
-        moment.map(|moment| moment.saturating_duration_since(self.started))
+    fn until(&self, moment: Option<Moment>) -> Option<u64> {
+        moment.map(|moment| moment.nanoseconds_since(self.started))
     }
 
     fn host(&self) -> &str {
@@ -365,7 +366,7 @@ impl Recorder {
 
     /// Counts a request and writes its record.
     fn finish(&self, record: &Record<'_>) {
-        let now = record.ended.get().unwrap_or_else(Instant::now);
+        let now = record.ended.get().unwrap_or_else(Moment::now);
         let times = record.times(now);
         self.metrics.finish(&metrics::Sample {
             class: record.class().unwrap_or_default(),

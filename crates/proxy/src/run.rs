@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use connectors_net::{ConnectionLimit, Listeners, Stream, accept, accept_rest};
+use connectors_net::{ConnectionLimit, Listeners, Moment, Stream, accept, accept_rest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 
@@ -125,6 +125,6 @@ async fn sweep(worker: Rc<Worker>) {
         tokio::time::sleep(EVERY).await;
         scratch::sweep();
         worker.pipes.borrow_mut().sweep();
-        worker.http2.sweep(Instant::now());
+        worker.http2.sweep(Moment::now());
     }
 }

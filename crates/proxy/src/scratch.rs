@@ -16,9 +16,9 @@ const MAX_KEPT: usize = 1024;
 const MAX_CAPACITY: usize = 16 * 1024;
 
 thread_local! {
-    static REQUESTS: RefCell<Kept<RequestHead>> = const { RefCell::new(Kept::new()) };
-    static RESPONSES: RefCell<Kept<ResponseHead>> = const { RefCell::new(Kept::new()) };
-    static BYTES: RefCell<Kept<Vec<u8>>> = const { RefCell::new(Kept::new()) };
+    static REQUESTS: RefCell<Kept<Box<RequestHead>>> = const { RefCell::new(Kept::new()) };
+    static RESPONSES: RefCell<Kept<Box<ResponseHead>>> = const { RefCell::new(Kept::new()) };
+    static BYTES: RefCell<Kept<Box<Vec<u8>>>> = const { RefCell::new(Kept::new()) };
     static INPUTS: RefCell<Kept<BytesMut>> = const { RefCell::new(Kept::new()) };
 }
 
@@ -67,7 +67,7 @@ pub(crate) trait Reuse: Default + 'static {
     /// Forgets the contents. `false`: it isn't worth keeping.
     fn clean(&mut self) -> bool;
     /// Where this core keeps them.
-    fn kept<R>(with: impl FnOnce(&mut Kept<Self>) -> R) -> R;
+    fn kept<R>(with: impl FnOnce(&mut Kept<Box<Self>>) -> R) -> R;
 }
 
 impl Reuse for RequestHead {
@@ -77,7 +77,7 @@ impl Reuse for RequestHead {
         small
     }
 
-    fn kept<R>(with: impl FnOnce(&mut Kept<Self>) -> R) -> R {
+    fn kept<R>(with: impl FnOnce(&mut Kept<Box<Self>>) -> R) -> R {
         REQUESTS.with_borrow_mut(with)
     }
 }
@@ -89,7 +89,7 @@ impl Reuse for ResponseHead {
         small
     }
 
-    fn kept<R>(with: impl FnOnce(&mut Kept<Self>) -> R) -> R {
+    fn kept<R>(with: impl FnOnce(&mut Kept<Box<Self>>) -> R) -> R {
         RESPONSES.with_borrow_mut(with)
     }
 }
@@ -100,25 +100,26 @@ impl Reuse for Vec<u8> {
         self.capacity() <= MAX_CAPACITY
     }
 
-    fn kept<R>(with: impl FnOnce(&mut Kept<Self>) -> R) -> R {
+    fn kept<R>(with: impl FnOnce(&mut Kept<Box<Self>>) -> R) -> R {
         BYTES.with_borrow_mut(with)
     }
 }
 
-/// Lent until it is dropped.
-pub(crate) struct Lent<T: Reuse>(T);
+/// Lent until it is dropped. Boxed, since what is lent moves with what it is for, and back.
+pub(crate) struct Lent<T: Reuse>(Option<Box<T>>);
 
 impl<T: Reuse> Lent<T> {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        Self(T::kept(Kept::take).unwrap_or_default())
+        Self(Some(T::kept(Kept::take).unwrap_or_default()))
     }
 }
 
 impl<T: Reuse> Drop for Lent<T> {
     fn drop(&mut self) {
-        let mut value = std::mem::take(&mut self.0);
-        if value.clean() {
+        if let Some(mut value) = self.0.take()
+            && value.clean()
+        {
             T::kept(|kept| kept.put(value));
         }
     }
@@ -128,13 +129,19 @@ impl<T: Reuse> Deref for Lent<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0
+        match &self.0 {
+            Some(value) => value,
+            None => unreachable!("it is given back when this is dropped"),
+        }
     }
 }
 
 impl<T: Reuse> DerefMut for Lent<T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.0
+        match &mut self.0 {
+            Some(value) => value,
+            None => unreachable!("it is given back when this is dropped"),
+        }
     }
 }
 

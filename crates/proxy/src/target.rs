@@ -93,8 +93,8 @@ impl Default for Hosts {
 
 impl Hosts {
     /// When it holds as many, it begins anew. A Host has at most some 300 bytes.
-    const MAX: usize = 1024;
-    const PLACES: usize = 256;
+    const MAX: usize = 16 * 1024;
+    const PLACES: usize = 16 * 1024;
 
     fn get(&self, field: &[u8]) -> Option<ConnectorRef> {
         self.known.borrow().get(field).cloned()

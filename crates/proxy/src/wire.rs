@@ -6,13 +6,13 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use crate::scratch;
 use bytes::{Buf, Bytes, BytesMut};
 use connectors_net::{Pipe, Pipes, Protocol, SpliceError, Stream};
-use tokio::io::{AsyncReadExt as _, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 /// What one read asks for. Enough for nearly every head, and for an answer of some pages with its head; bodies ask for more.
 const READ_SIZE: usize = 16 * 1024;
@@ -135,8 +135,7 @@ impl Wire {
         if input.capacity() - input.len() < size - size / 4 {
             input.reserve(size);
         }
-        // Holds no state between polls, so it can be made anew for each.
-        let count = ready!(pin!(stream.read_buf(&mut *input)).poll(cx))?;
+        let count = ready!(stream.poll_read_into(cx, &mut input))?;
         self.moved.set(self.moved.get() + 1);
         Poll::Ready(Ok(count))
     }

@@ -11,7 +11,7 @@ use connectors_crd::{Connector, ConnectorClass, Severity};
 
 use crate::Options;
 use crate::folder::{Folder, Hint, Scan};
-use crate::rbac::Rbac;
+use crate::rbac::{Rbac, Rights};
 use crate::report::{self, Finding, Report};
 use crate::watch::{Watch, WatchError};
 use crate::world::{Changed, Updated, World};
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     dir: PathBuf,
     options: Options,
     snapshot: Arc<ArcSwap<Snapshot>>,
-    rbac: Arc<ArcSwap<Rbac>>,
+    rights: Arc<Rights>,
     state: Mutex<State>,
     /// Told after every scan.
     scanned: Condvar,
@@ -109,7 +109,7 @@ impl Directory {
             dir,
             options,
             snapshot: Arc::new(ArcSwap::new(state.world.snapshot().clone())),
-            rbac: Arc::new(ArcSwap::from_pointee(Rbac::new(state.world.rbac()))),
+            rights: Arc::new(Rights::new(Rbac::new(state.world.rbac()))),
             state: Mutex::new(state),
             scanned: Condvar::new(),
         };
@@ -127,8 +127,8 @@ impl Directory {
     }
 
     /// Who may do what; replaced on every change, before the snapshot is.
-    pub fn rbac(&self) -> Arc<ArcSwap<Rbac>> {
-        self.shared.rbac.clone()
+    pub fn rights(&self) -> Arc<Rights> {
+        self.shared.rights.clone()
     }
 
     /// The ConnectorClasses in force, by name, with their conditions.
@@ -200,7 +200,7 @@ impl Shared {
             let updated = world.update(objects, &self.options, || folder.in_force());
             let Updated { rights, gone: no_more, come: more } = updated;
             if rights {
-                self.rbac.store(Arc::new(Rbac::new(world.rbac())));
+                self.rights.store(Rbac::new(world.rbac()));
             }
             self.snapshot.store(world.snapshot().clone());
             gone.extend(no_more);

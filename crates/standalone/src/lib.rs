@@ -9,9 +9,9 @@
 //! use connectors_standalone::{Directory, Options};
 //!
 //! let directory = Directory::open("manifests", Options::default())?;
-//! let (snapshot, rbac) = (directory.snapshot(), directory.rbac()); // for the data path and for `policy::Policy`
+//! let (snapshot, rights) = (directory.snapshot(), directory.rights()); // for the data path and for `policy::Policy`
 //! let watch = directory.watch()?; // until it is dropped
-//! # drop((snapshot, rbac, watch));
+//! # drop((snapshot, rights, watch));
 //! # Ok(())
 //! # }
 //! ```

@@ -3,26 +3,22 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
 use connectors_core::{Answer, Authenticator, Authorizer, Caller, ConnectorRef, Flags, Identity, Pod, SecretValue, ServiceAccount, Unauthenticated, Undecided};
 
-use crate::rbac::{Attributes, Rbac};
+use crate::rbac::{Attributes, Rights, USE};
 use crate::token::{Holder, LOCAL_OWNER, SigningKey, TokenError};
-
-const GROUP: &str = "connectors.alauda.io";
-const CONNECTORS: &str = "connectors";
 
 /// Answers at once, from the signing key and the manifests in force.
 pub struct Policy {
     key: SigningKey,
     audiences: Vec<String>,
-    rbac: Arc<ArcSwap<Rbac>>,
+    rights: Arc<Rights>,
 }
 
 impl Policy {
     /// Accepts tokens of that key for one of those audiences.
-    pub fn new(key: SigningKey, audiences: Vec<String>, rbac: Arc<ArcSwap<Rbac>>) -> Self {
-        Self { key, audiences, rbac }
+    pub fn new(key: SigningKey, audiences: Vec<String>, rights: Arc<Rights>) -> Self {
+        Self { key, audiences, rights }
     }
 
     fn identify(&self, token: &SecretValue, now: SystemTime) -> Result<Identity, Unauthenticated> {
@@ -47,16 +43,14 @@ impl Policy {
         if caller.service_account.is_none() {
             return &*caller.username == LOCAL_OWNER;
         }
-        let rbac = self.rbac.load();
-        let attributes =
-            Attributes { verb: "get", api_group: GROUP, resource: CONNECTORS, subresource: "", namespace: connector.namespace(), name: connector.name() };
-        if !rbac.allows(caller, &attributes) {
+        let rbac = self.rights.load();
+        if !rbac.allows_use(caller, connector.namespace(), connector.name()) {
             return false;
         }
         if !flags.connector_proxy_permissions {
             return true;
         }
-        let proxy = Attributes { verb: "*", subresource: "proxy", ..attributes };
+        let proxy = Attributes { verb: "*", subresource: "proxy", namespace: connector.namespace(), name: connector.name(), ..USE };
         rbac.allows(caller, &proxy)
             || caller.pod.as_ref().is_some_and(|pod| {
                 let subresource = format!("proxy/v1/pod/{}/{}", pod.namespace, pod.name);
@@ -79,8 +73,12 @@ impl Authenticator for Policy {
     }
 
     fn still_stands(&self, caller: &Caller) -> bool {
-        let exists = |account: &ServiceAccount| self.rbac.load().exists(account);
+        let exists = |account: &ServiceAccount| self.rights.load().exists(account);
         caller.service_account.as_ref().is_none_or(exists)
+    }
+
+    fn standing_since(&self) -> Option<u64> {
+        Some(self.rights.changes())
     }
 }
 

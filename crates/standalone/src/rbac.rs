@@ -5,13 +5,19 @@
 //! the API server would not have taken, grants nothing and takes nothing away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::{ArcSwap, Guard};
 use connectors_core::{Caller, ServiceAccount};
 use foldhash::{HashMap, HashSet};
 
 use crate::objects::{PolicyRule, RBAC_GROUP, RbacObjects, RoleRef, Subject};
 
 const ALL: &str = "*";
+
+/// To use a Connector is to `get` it.
+pub(crate) const USE: Attributes<'_> =
+    Attributes { verb: "get", api_group: "connectors.alauda.io", resource: "connectors", subresource: "", namespace: "", name: "" };
 
 /// What a request does, as in a SubjectAccessReview's `resourceAttributes`. An empty string means none: no subresource, no
 /// namespace (all of them), no name.
@@ -40,6 +46,37 @@ pub struct Rbac {
     groups: HashMap<Box<str>, Grants>,
 }
 
+/// The roles and bindings in force.
+#[derive(Debug, Default)]
+pub struct Rights {
+    rbac: ArcSwap<Rbac>,
+    changes: AtomicU64,
+}
+
+impl Rights {
+    /// Begins with those.
+    pub fn new(rbac: Rbac) -> Self {
+        Self { rbac: ArcSwap::from_pointee(rbac), changes: AtomicU64::new(0) }
+    }
+
+    /// What is in force now.
+    pub fn load(&self) -> Guard<Arc<Rbac>> {
+        self.rbac.load()
+    }
+
+    /// Puts others in force.
+    pub fn store(&self, rbac: Rbac) {
+        self.rbac.store(Arc::new(rbac));
+        // After it: whoever sees the new number sees the new rights, and whoever has asked the new rights under the old number only asks once more.
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often others were put in force. To be read before [`Rights::load`], by whoever remembers an answer of what that gives.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+}
+
 /// The rules of a role; shared by everyone who is bound to it.
 type Rules = Arc<[PolicyRule]>;
 
@@ -48,6 +85,21 @@ type Rules = Arc<[PolicyRule]>;
 struct Grants {
     everywhere: Vec<Rules>,
     by_namespace: HashMap<Box<str>, Vec<Rules>>,
+    /// Where the rules allow to use every Connector: what nearly all requests ask, found without reading the rules.
+    connectors: Places,
+}
+
+/// Some namespaces, or all of them.
+#[derive(Debug, Default)]
+struct Places {
+    everywhere: bool,
+    namespaces: HashSet<Box<str>>,
+}
+
+impl Places {
+    fn have(&self, namespace: &str) -> bool {
+        self.everywhere || self.namespaces.contains(namespace)
+    }
 }
 
 impl Rbac {
@@ -91,6 +143,11 @@ impl Rbac {
         self.users.get(&caller.username).into_iter().chain(groups).any(|grants| grants.allow(request))
     }
 
+    /// Whether the caller may `get` that Connector: the same as [`Rbac::allows`] says.
+    pub fn allows_use(&self, caller: &Caller, namespace: &str, name: &str) -> bool {
+        self.users.get(&caller.username).is_some_and(|grants| grants.connectors.have(namespace)) || self.allows(caller, &Attributes { namespace, name, ..USE })
+    }
+
     /// Gives `rules` to `subjects`, in one namespace or everywhere.
     fn bind(&mut self, subjects: &[Subject], namespace: Option<&str>, rules: &Rules) {
         for subject in subjects {
@@ -107,9 +164,18 @@ impl Rbac {
                 },
                 _ => continue,
             };
+            let connectors = rules.iter().any(|rule| rule.resource_names.is_empty() && rule_allows(rule, &USE));
             match namespace {
-                Some(namespace) => grants.by_namespace.entry(namespace.into()).or_default().push(rules.clone()),
-                None => grants.everywhere.push(rules.clone()),
+                Some(namespace) => {
+                    grants.by_namespace.entry(namespace.into()).or_default().push(rules.clone());
+                    if connectors {
+                        grants.connectors.namespaces.insert(namespace.into());
+                    }
+                }
+                None => {
+                    grants.everywhere.push(rules.clone());
+                    grants.connectors.everywhere |= connectors;
+                }
             }
         }
     }

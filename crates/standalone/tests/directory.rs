@@ -131,7 +131,7 @@ fn state(directory: &Directory, name: &str) -> String {
 
 fn may(directory: &Directory, account: &str, name: &str) -> bool {
     let account = ServiceAccount { namespace: "team".into(), name: account.into() };
-    let rbac = directory.rbac().load_full();
+    let rbac = directory.rights().load();
     if !rbac.exists(&account) {
         return false;
     }

@@ -134,7 +134,7 @@ fn p18_what_was_resolved_for_a_connector_is_checked_anew_for_everybody_else() {
 
 /// As [`Dialer::connect`] returns it for a name that was looked up `ago`.
 fn standing(ago: Duration) -> Standing {
-    let confirmed = StdInstant::now().checked_sub(ago).unwrap();
+    let confirmed = Moment::now() - ago;
     Standing { confirmed, due: Some(confirmed + crate::names::ANSWER_COUNTS) }
 }
 
@@ -153,7 +153,7 @@ fn a_connection_whose_address_its_name_has_lost_carries_no_other_request() {
         assert!(!dialer.confirm(&origin, Reach::Target, lost, &mut due()).await);
         let mut renewed = due();
         assert!(dialer.confirm(&origin, Reach::Target, kept, &mut renewed).await);
-        assert!(!renewed.is_due(StdInstant::now()) && renewed.is_due(StdInstant::now() + crate::names::ANSWER_COUNTS));
+        assert!(!renewed.is_due(Moment::now()) && renewed.is_due(Moment::now() + crate::names::ANSWER_COUNTS));
         assert_eq!(answers.asked(), 1);
     });
 }
@@ -167,7 +167,7 @@ fn a_name_server_that_is_silent_or_fails_breaks_no_connection_for_a_minute() {
             let mut recent = standing(UNCONFIRMED - Duration::from_secs(5));
             assert!(dialer.confirm(&origin, Reach::Target, peer, &mut recent).await);
             // Not asked for with every request.
-            assert!(!recent.is_due(StdInstant::now()) && recent.is_due(StdInstant::now() + FAILURE_COUNTS));
+            assert!(!recent.is_due(Moment::now()) && recent.is_due(Moment::now() + FAILURE_COUNTS));
             assert!(!dialer.confirm(&origin, Reach::Target, peer, &mut standing(UNCONFIRMED)).await);
         }
     });
@@ -183,7 +183,7 @@ fn literal_addresses_stand_for_ever() {
             let origin = origin(Scheme::Http, host, address.port());
             let mut connected = dialer.connect(&origin, &TrustRoots::default(), Reach::Target, Alpn::Http1).await.unwrap();
             listener.accept().await.unwrap();
-            assert!(!connected.standing.is_due(StdInstant::now() + 24 * HOUR));
+            assert!(!connected.standing.is_due(Moment::now() + 24 * HOUR));
             assert!(dialer.confirm(&origin, Reach::Target, connected.peer, &mut connected.standing).await);
         }
         assert_eq!(answers.asked(), 0);
@@ -320,10 +320,10 @@ fn an_address_that_refuses_is_followed_by_the_next_at_once() {
         drop(refuses);
         let dialer =
             dialer(&["127.0.0.0/8"], DEADLINE, Answers::new(&[&["127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.1"]]));
-        let start = StdInstant::now();
+        let start = Moment::now();
         let connected = dialer.connect(&origin(Scheme::Http, "two.example", port), &TrustRoots::default(), Reach::Target, Alpn::Http1).await.unwrap();
         // With the pause between them it would be six of these.
-        assert!(start.elapsed() < 3 * STAGGER);
+        assert!(Moment::now().since(start) < 3 * STAGGER);
         assert_eq!(connected.peer, listener.local_addr().unwrap());
     });
 }

@@ -65,9 +65,9 @@ fn an_answer_counts_for_some_seconds_and_no_longer() {
     run(async {
         let (counting, names) = names();
         let name = "git.example".into();
-        let first = names.look_up(&name, Reach::Target, Instant::now()).await;
+        let first = names.look_up(&name, Reach::Target, Moment::now()).await;
         let just_before = first.until - Duration::from_millis(1);
-        assert!(first.until > Instant::now() + Duration::from_secs(4));
+        assert!(first.until > Moment::now() + Duration::from_secs(4));
         assert_eq!(last(&names.look_up(&name, Reach::Target, just_before).await), "192.0.2.1");
         assert_eq!(last(&names.look_up(&name, Reach::Target, first.until).await), "192.0.2.2");
         assert_eq!(counting.asked(), 2);
@@ -80,8 +80,8 @@ fn that_there_is_no_answer_counts_for_a_second() {
         let (counting, names) = names();
         let name = "git.example".into();
         counting.0.fails.store(true, Ordering::SeqCst);
-        let first = names.look_up(&name, Reach::Target, Instant::now()).await;
-        assert!(first.until <= Instant::now() + FAILURE_COUNTS);
+        let first = names.look_up(&name, Reach::Target, Moment::now()).await;
+        assert!(first.until <= Moment::now() + FAILURE_COUNTS);
         counting.0.fails.store(false, Ordering::SeqCst);
         assert_eq!(last(&names.look_up(&name, Reach::Target, first.until - Duration::from_millis(1)).await), "asked the wrong one");
         assert_eq!(last(&names.look_up(&name, Reach::Target, first.until).await), "192.0.2.2");
@@ -92,7 +92,7 @@ fn that_there_is_no_answer_counts_for_a_second() {
 fn names_and_reaches_are_kept_apart() {
     run(async {
         let (_, names) = names();
-        let now = Instant::now();
+        let now = Moment::now();
         let mut seen = Vec::new();
         for _ in 0..2 {
             for (name, reach) in [("a.example", Reach::Target), ("b.example", Reach::Target), ("a.example", Reach::Elsewhere)] {
@@ -109,7 +109,7 @@ fn those_who_ask_at_once_share_one_look_up_and_leaving_it_takes_it_from_nobody()
         let (counting, names) = names();
         counting.hold();
         let name: Arc<str> = "git.example".into();
-        let ask = || Box::pin(names.look_up(&name, Reach::Target, Instant::now()));
+        let ask = || Box::pin(names.look_up(&name, Reach::Target, Moment::now()));
         let mut leaves = ask();
         let mut stay = [ask(), ask(), ask()];
         // All are under way before there is an answer.
@@ -134,14 +134,14 @@ fn a_look_up_that_everybody_left_has_its_answer_for_the_next() {
         let (counting, names) = names();
         counting.hold();
         let name: Arc<str> = "git.example".into();
-        let mut leaves = Box::pin(names.look_up(&name, Reach::Target, Instant::now()));
+        let mut leaves = Box::pin(names.look_up(&name, Reach::Target, Moment::now()));
         while counting.asked() == 0 {
             assert!(poll_once(leaves.as_mut()).is_pending());
             tokio::task::yield_now().await;
         }
         drop(leaves);
         counting.go();
-        assert_eq!(last(&names.look_up(&name, Reach::Target, Instant::now()).await), "192.0.2.1");
+        assert_eq!(last(&names.look_up(&name, Reach::Target, Moment::now()).await), "192.0.2.1");
         assert_eq!(counting.asked(), 1);
     });
 }
@@ -153,7 +153,7 @@ fn a_look_up_whose_core_has_ended_is_taken_over() {
     let name: Arc<str> = "git.example".into();
     let core = tokio::runtime::Builder::new_current_thread().build().unwrap();
     core.block_on(async {
-        let mut leaves = Box::pin(names.look_up(&name, Reach::Target, Instant::now()));
+        let mut leaves = Box::pin(names.look_up(&name, Reach::Target, Moment::now()));
         while counting.asked() == 0 {
             assert!(poll_once(leaves.as_mut()).is_pending());
             tokio::task::yield_now().await;
@@ -161,7 +161,7 @@ fn a_look_up_whose_core_has_ended_is_taken_over() {
     });
     drop(core);
     counting.go();
-    assert_eq!(last(&run(names.look_up(&name, Reach::Target, Instant::now()))), "192.0.2.2");
+    assert_eq!(last(&run(names.look_up(&name, Reach::Target, Moment::now()))), "192.0.2.2");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn what_is_remembered_is_bounded() {
         let (counting, names) = names();
         counting.0.fails.store(true, Ordering::SeqCst);
         for number in 0..2 * MAX_NAMES {
-            names.look_up(&format!("host-{number}.example").into(), Reach::Elsewhere, Instant::now()).await;
+            names.look_up(&format!("host-{number}.example").into(), Reach::Elsewhere, Moment::now()).await;
         }
         let known = names.0.elsewhere.known.lock().unwrap().len();
         assert!((MAX_NAMES / 2..=MAX_NAMES).contains(&known), "{known}");
@@ -193,7 +193,7 @@ fn names_that_callers_chose_leave_look_ups_for_those_of_connectors() {
         let (counting, names) = names();
         counting.hold();
         let all: Vec<Arc<str>> = (0..10 * MAX_LOOKUPS).map(|number| format!("silent-{number}.example").into()).collect();
-        let mut asking: Vec<_> = all.iter().map(|name| Box::pin(names.look_up(name, Reach::Elsewhere, Instant::now()))).collect();
+        let mut asking: Vec<_> = all.iter().map(|name| Box::pin(names.look_up(name, Reach::Elsewhere, Moment::now()))).collect();
         let begun = u32::try_from(MAX_LOOKUPS).unwrap();
         for _ in 0..3 {
             asking.iter_mut().for_each(|asking| assert!(poll_once(asking.as_mut()).is_pending()));
@@ -202,7 +202,7 @@ fn names_that_callers_chose_leave_look_ups_for_those_of_connectors() {
         assert_eq!((counting.asked(), names.0.elsewhere.free.available_permits()), (begun, 0));
         // One of a Connector begins at once.
         let name = "git.example".into();
-        let mut target = Box::pin(names.look_up(&name, Reach::Target, Instant::now()));
+        let mut target = Box::pin(names.look_up(&name, Reach::Target, Moment::now()));
         assert!(poll_once(target.as_mut()).is_pending());
         while counting.asked() == begun {
             tokio::task::yield_now().await;

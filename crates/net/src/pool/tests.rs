@@ -64,7 +64,7 @@ impl Tool {
     }
 
     fn acquire<'a>(&'a self, pool: &'a Pool<Wire>) -> Pin<Box<dyn Future<Output = Result<Lease<Wire>, DialError>> + 'a>> {
-        Box::pin(pool.acquire(self.key(), &self.dialer, Alpn::Http1, Instant::now()))
+        Box::pin(pool.acquire(self.key(), &self.dialer, Alpn::Http1, Moment::now()))
     }
 
     async fn lease(&self, pool: &Pool<Wire>) -> Lease<Wire> {
@@ -110,15 +110,15 @@ fn a_connection_serves_only_the_key_it_was_made_for() {
         let pool = Pool::new(&limit(10));
         let lease = tool.lease(&pool).await;
         let port = lease.port;
-        lease.keep(Instant::now());
+        lease.keep(Moment::now());
         let ca = TrustRoots::new(vec![Box::from(*b"CA")]);
         // Trust doesn't matter to plain connections, but keys don't know that.
         let localhost = origin(Scheme::Http, "localhost", tool.origin.port());
         for other in [PoolKey { trust: &ca, ..tool.key() }, PoolKey { origin: &localhost, ..tool.key() }] {
-            let lease = pool.acquire(other, &tool.dialer, Alpn::Http1, Instant::now()).await.unwrap();
+            let lease = pool.acquire(other, &tool.dialer, Alpn::Http1, Moment::now()).await.unwrap();
             assert!(!lease.reused() && lease.port != port, "{other:?}");
         }
-        let elsewhere = pool.acquire(PoolKey { reach: Reach::Elsewhere, ..tool.key() }, &tool.dialer, Alpn::Http1, Instant::now()).await;
+        let elsewhere = pool.acquire(PoolKey { reach: Reach::Elsewhere, ..tool.key() }, &tool.dialer, Alpn::Http1, Moment::now()).await;
         assert!(matches!(elsewhere, Err(DialError::Denied(_))), "{elsewhere:?}");
         let https = origin(Scheme::Https, "127.0.0.1", tool.origin.port());
         assert_ne!(PoolKey { origin: &https, ..tool.key() }, tool.key());
@@ -136,7 +136,7 @@ fn the_newest_is_taken_first_and_what_is_stale_not_at_all() {
         let leases = [tool.lease(&pool).await, tool.lease(&pool).await, tool.lease(&pool).await];
         let ports: Vec<_> = leases.iter().map(|lease| lease.port).collect();
         leases[1].stale.set(true);
-        leases.into_iter().for_each(|lease| lease.keep(Instant::now()));
+        leases.into_iter().for_each(|lease| lease.keep(Moment::now()));
         assert_eq!(tool.places(&limit).open(), 3);
         let (first, second, third) = (tool.lease(&pool).await, tool.lease(&pool).await, tool.lease(&pool).await);
         assert_eq!([first.port, second.port], [ports[2], ports[0]]);
@@ -155,7 +155,7 @@ fn p28_what_waited_too_long_is_closed() {
         let limit = limit(10);
         let pool = Pool::new(&limit);
         let (one, two) = (tool.lease(&pool).await, tool.lease(&pool).await);
-        let start = Instant::now();
+        let start = Moment::now();
         one.seat.give(one.open, start);
         two.seat.give(two.open, start + Duration::from_secs(1));
         pool.0.sweep(start + BOUNDS.time - Duration::from_millis(1));
@@ -180,12 +180,12 @@ fn p28_what_is_idle_is_bounded_and_nothing_is_left_of_keys_without_connections()
         for _ in 0..=bounds.total {
             leases.push(tool.lease(&pool).await);
         }
-        leases.into_iter().for_each(|lease| lease.keep(Instant::now()));
+        leases.into_iter().for_each(|lease| lease.keep(Moment::now()));
         assert_eq!((pool.0.idle.get(), tool.places(&limit).open()), (bounds.total, bounds.total));
         for number in 0..200 {
             let host = origin(Scheme::Http, &format!("host-{number}.localhost"), tool.origin.port());
             let key = PoolKey { origin: &host, ..tool.key() };
-            pool.acquire(key, &tool.dialer, Alpn::Http1, Instant::now()).await.unwrap().keep(Instant::now());
+            pool.acquire(key, &tool.dialer, Alpn::Http1, Moment::now()).await.unwrap().keep(Moment::now());
             assert!(pool.0.idle.get() <= bounds.total && pool.0.slots.borrow().len() <= bounds.total);
         }
         assert!(!tool.lease(&pool).await.reused());
@@ -193,7 +193,7 @@ fn p28_what_is_idle_is_bounded_and_nothing_is_left_of_keys_without_connections()
         assert!(limit.keys() <= 70, "{}", limit.keys());
         for number in 0..200 {
             let host = origin(Scheme::Http, &format!("gone-{number}.localhost"), tool.origin.port());
-            drop(pool.acquire(PoolKey { origin: &host, ..tool.key() }, &tool.dialer, Alpn::Http1, Instant::now()).await.unwrap());
+            drop(pool.acquire(PoolKey { origin: &host, ..tool.key() }, &tool.dialer, Alpn::Http1, Moment::now()).await.unwrap());
         }
         assert!(pool.0.slots.borrow().len() <= bounds.total);
     });
@@ -206,7 +206,7 @@ async fn busy(tool: &Tool, pool: &Pool<Wire>, callers: usize) -> usize {
         leases.push(tool.lease(pool).await);
     }
     let reused = leases.iter().filter(|lease| lease.reused()).count();
-    leases.into_iter().for_each(|lease| lease.keep(Instant::now()));
+    leases.into_iter().for_each(|lease| lease.keep(Moment::now()));
     reused
 }
 
@@ -218,7 +218,7 @@ fn all_who_are_busy_find_their_connections_again() {
         let pool = Pool::new(&limit(CALLERS));
         assert_eq!(busy(&tool, &pool, CALLERS).await, 0);
         for _ in 0..3 {
-            pool.0.sweep(Instant::now());
+            pool.0.sweep(Moment::now());
             assert_eq!(busy(&tool, &pool, CALLERS).await, CALLERS);
         }
     });
@@ -231,7 +231,7 @@ fn p28_of_what_is_idle_no_more_than_a_few_are_kept_that_were_not_needed() {
         let pool = Pool::with_bounds(&limit(20), Bounds { spare: 3, ..BOUNDS });
         busy(&tool, &pool, 10).await;
         let sweep = || {
-            pool.0.sweep(Instant::now());
+            pool.0.sweep(Moment::now());
             pool.0.idle.get()
         };
         // All were needed a moment ago.
@@ -264,7 +264,7 @@ fn those_who_wait_are_served_in_order_with_connections_and_with_places() {
         }
         let [mut first, mut second, mut third] = <[_; 3]>::try_from(waiting).ok().unwrap();
         let port = one.port;
-        one.keep(Instant::now());
+        one.keep(Moment::now());
         assert!(poll_once(&mut third).is_pending() && poll_once(&mut second).is_pending());
         let first = match poll_once(&mut first) {
             Poll::Ready(lease) => lease.unwrap(),
@@ -277,7 +277,7 @@ fn those_who_wait_are_served_in_order_with_connections_and_with_places() {
         assert!(!second.reused());
         assert_eq!((places.open(), places.waiting()), (2, 1));
         second.stale.set(true);
-        second.keep(Instant::now());
+        second.keep(Moment::now());
         // What turned out to be stale leaves its place.
         assert!(!third.await.unwrap().reused());
         drop(first);
@@ -297,7 +297,7 @@ fn who_waited_for_the_connect_timeout_gives_up() {
         assert!(error.to_string().contains("--max-connections-per-upstream"), "{error}");
         let places = tool.places(&limit);
         assert_eq!((places.open(), places.waiting()), (1, 0));
-        lease.keep(Instant::now());
+        lease.keep(Moment::now());
         assert!(tool.lease(&pool).await.reused());
     });
 }
@@ -319,10 +319,10 @@ fn who_waits_no_longer_leaves_no_hole() {
                 "nothing" => {
                     drop(gone);
                     assert_eq!(places.waiting(), 1);
-                    lease.keep(Instant::now());
+                    lease.keep(Moment::now());
                 }
                 "connection" => {
-                    lease.keep(Instant::now());
+                    lease.keep(Moment::now());
                     drop(gone);
                 }
                 _ => {
@@ -337,7 +337,7 @@ fn who_waits_no_longer_leaves_no_hole() {
         let lease = tool.lease(&pool).await;
         let mut gone = tool.acquire(&pool);
         begins_to_wait(&mut gone, &places).await;
-        lease.keep(Instant::now());
+        lease.keep(Moment::now());
         drop(gone);
         assert_eq!((places.open(), pool.0.idle.get()), (1, 1));
     });
@@ -352,7 +352,7 @@ fn a_connection_that_cannot_be_made_leaves_its_place() {
         let denied = origin(Scheme::Http, "169.254.169.254.example.localhost", 1);
         let key = PoolKey { origin: &denied, ..tool.key() };
         for _ in 0..3 {
-            assert!(pool.acquire(key, &tool.dialer, Alpn::Http1, Instant::now()).await.is_err());
+            assert!(pool.acquire(key, &tool.dialer, Alpn::Http1, Moment::now()).await.is_err());
         }
         assert_eq!(limit.places(key).open(), 0);
         assert!(pool.0.slots.borrow().is_empty());
@@ -371,7 +371,7 @@ fn a_renewed_connection_keeps_its_place_before_all_who_wait() {
         let tool = Tool::new().await;
         let limit = limit(1);
         let pool = Pool::new(&limit);
-        tool.lease(&pool).await.keep(Instant::now());
+        tool.lease(&pool).await.keep(Moment::now());
         let lease = tool.lease(&pool).await;
         let port = lease.port;
         let mut waits = tool.acquire(&pool);
@@ -399,12 +399,12 @@ fn who_reserves_a_place_takes_its_turn_and_never_gets_an_old_connection() {
         let given_up = std::rc::Rc::new(Cell::new(0));
         let counts = given_up.clone();
         let tending = tokio::task::spawn_local(async move { tending.tend(|| counts.set(counts.get() + 1)).await });
-        let reserve = || Box::pin(pool.reserve(tool.key(), &tool.dialer, Instant::now()));
+        let reserve = || Box::pin(pool.reserve(tool.key(), &tool.dialer, Moment::now()));
         let first = reserve().await.unwrap().dial(&tool.dialer, Alpn::Http1).await.unwrap();
         assert!(!first.reused());
         let port = first.port;
         // One that is idle already.
-        first.keep(Instant::now());
+        first.keep(Moment::now());
         let second = reserve().await.unwrap();
         assert_eq!((places.open(), pool.0.idle.get(), given_up.get()), (1, 0, 1));
         let second = second.dial(&tool.dialer, Alpn::Http1).await.unwrap();
@@ -413,17 +413,17 @@ fn who_reserves_a_place_takes_its_turn_and_never_gets_an_old_connection() {
         let (mut third, mut fourth) = (reserve(), tool.acquire(&pool));
         begins_to_wait(&mut third, &places).await;
         begins_to_wait(&mut fourth, &places).await;
-        second.keep(Instant::now());
+        second.keep(Moment::now());
         let third = third.await.unwrap();
         assert!(poll_once(&mut fourth).is_pending());
         drop(third);
         assert!(!fourth.await.unwrap().reused());
         // Who has waited long enough before waits no more.
         let lease = tool.lease(&pool).await;
-        let late = pool.reserve(tool.key(), &tool.dialer, Instant::now() - DEADLINE).await;
+        let late = pool.reserve(tool.key(), &tool.dialer, Moment::now() - DEADLINE).await;
         assert!(matches!(late, Err(DialError::Full(_))), "{late:?}");
         drop(lease);
-        assert!(pool.reserve(tool.key(), &tool.dialer, Instant::now() - DEADLINE).await.is_ok());
+        assert!(pool.reserve(tool.key(), &tool.dialer, Moment::now() - DEADLINE).await.is_ok());
         assert_eq!((places.open(), places.waiting()), (0, 0));
         tending.abort();
     }));
@@ -449,13 +449,13 @@ fn an_idle_connection_whose_name_has_moved_is_not_taken() {
         tool.origin = origin(Scheme::Http, "moved.example", tool.origin.port());
         let limit = limit(10);
         let pool = Pool::new(&limit);
-        tool.lease(&pool).await.keep(Instant::now());
+        tool.lease(&pool).await.keep(Moment::now());
         for moves in [false, true] {
             let lease = tool.lease(&pool).await;
             assert!(lease.reused());
             // So that the name has to be looked up when it is taken.
             lease.open.claim.standing.set(Standing::overdue());
-            lease.keep(Instant::now());
+            lease.keep(Moment::now());
             if moves {
                 tool.dialer = leads_to([127, 0, 0, 2]);
             }
@@ -475,8 +475,8 @@ fn an_idle_connection_of_one_core_is_given_up_for_a_request_of_another() {
         let tending = here.clone();
         let tending = tokio::task::spawn_local(async move { tending.tend(|| {}).await });
         let (one, two) = (tool.lease(&here).await, tool.lease(&here).await);
-        one.keep(Instant::now());
-        two.keep(Instant::now());
+        one.keep(Moment::now());
+        two.keep(Moment::now());
         assert!(!tool.lease(&there).await.reused());
         // Only what was needed.
         assert_eq!((here.0.idle.get(), there.0.idle.get()), (1, 0));
@@ -496,14 +496,14 @@ fn who_waits_on_another_core_has_its_turn() {
         begins_to_wait(&mut first, &places).await;
         begins_to_wait(&mut second, &places).await;
         begins_to_wait(&mut third, &places).await;
-        lease.keep(Instant::now());
+        lease.keep(Moment::now());
         assert_eq!(here.0.idle.get(), 0);
         assert!(poll_once(&mut second).is_pending() && poll_once(&mut third).is_pending());
         let first = first.await.unwrap();
         assert!(!first.reused());
         // Those of this core who are gone don't hide who comes after them.
         drop(second);
-        first.keep(Instant::now());
+        first.keep(Moment::now());
         assert!(third.await.unwrap().reused());
     });
 }
@@ -553,11 +553,11 @@ fn many_cores_never_open_more_than_the_limit_and_starve_nobody() {
                         let (pool, tool) = (pool.clone(), tool.clone());
                         async move {
                             for round in 0..ROUNDS {
-                                let lease = pool.acquire(tool.key(), &tool.dialer, Alpn::Http1, Instant::now()).await.unwrap();
+                                let lease = pool.acquire(tool.key(), &tool.dialer, Alpn::Http1, Moment::now()).await.unwrap();
                                 tokio::task::yield_now().await;
                                 match (core + task + round) % 5 {
                                     0 => drop(lease),
-                                    _ => lease.keep(Instant::now()),
+                                    _ => lease.keep(Moment::now()),
                                 }
                             }
                             ROUNDS

@@ -6,10 +6,10 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use connectors_net::{ByKey, Claim, DialError, Dialer, PoolKey, Stream};
+use connectors_net::{ByKey, Claim, DialError, Dialer, Moment, PoolKey, Stream};
 use h2::client::{self, SendRequest};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
@@ -48,7 +48,7 @@ pub(crate) struct Known {
     /// The tool has chosen HTTP/1.1 the last time.
     pub(crate) prefers_http1: Cell<bool>,
     /// When somebody wanted to know.
-    asked: Cell<Option<Instant>>,
+    asked: Cell<Option<Moment>>,
 }
 
 /// One connection.
@@ -61,7 +61,7 @@ pub(crate) struct Connection {
     active: Cell<usize>,
     ended: Cell<bool>,
     /// When the last request began or ended.
-    used: Cell<Option<Instant>>,
+    used: Cell<Option<Moment>>,
 }
 
 /// Keeps a connection open.
@@ -91,7 +91,7 @@ pub(crate) enum Turn<'k, R> {
 
 impl Connections {
     /// What is known of the tool with that key.
-    pub(crate) fn known(&self, key: PoolKey<'_>, now: Instant) -> Rc<Known> {
+    pub(crate) fn known(&self, key: PoolKey<'_>, now: Moment) -> Rc<Known> {
         let found = self.by_key.borrow().get(key).cloned();
         let known = found.unwrap_or_else(|| {
             let known = Rc::<Known>::default();
@@ -110,8 +110,8 @@ impl Connections {
     }
 
     /// Lets go of what wasn't used for a while; a connection whose last handle is dropped closes itself. To be called every few seconds.
-    pub(crate) fn sweep(&self, now: Instant) {
-        let recent = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) < IDLE);
+    pub(crate) fn sweep(&self, now: Moment) {
+        let recent = |at: Option<Moment>| at.is_some_and(|at| now.since(at) < IDLE);
         self.by_key.borrow_mut().retain(|known| {
             let mut connections = known.connections.borrow_mut();
             connections.retain(|connection| !connection.ended.get() && (connection.active.get() > 0 || recent(connection.used.get())));
@@ -251,7 +251,7 @@ impl Connection {
 impl Place {
     fn on(known: Rc<Known>, connection: Rc<Connection>, reused: bool) -> Self {
         connection.active.set(connection.active.get() + 1);
-        connection.used.set(Some(Instant::now()));
+        connection.used.set(Some(Moment::now()));
         Self { known, connection, reused }
     }
 
@@ -262,7 +262,7 @@ impl Place {
             return false;
         }
         // Which is now.
-        let taken = self.connection.used.get().unwrap_or_else(Instant::now);
+        let taken = self.connection.used.get().unwrap_or_else(Moment::now);
         let confirmed = match self.connection.claim.upgrade() {
             Some(claim) => claim.confirm(key, dialer, taken).await,
             None => false,
@@ -288,7 +288,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let connection = &self.connection;
         connection.active.set(connection.active.get() - 1);
-        connection.used.set(Some(Instant::now()));
+        connection.used.set(Some(Moment::now()));
         if connection.has_room()
             && let Some(waiter) = self.known.next_waiting()
         {

@@ -2,16 +2,15 @@
 //!
 //! By hand, since this is done for every request, and a general serializer took as long for it as everything else took together.
 
-use std::time::{Duration, Instant};
-
 use connectors_core::{Caller, ConnectorRef, Pod};
+use connectors_net::Moment;
 
 use super::clock::Clock;
 use super::{AnsweredBy, Mode, Record, Times};
 use crate::trace::TraceId;
 
 /// Appends the record of a request that ended `now`, with a line feed.
-pub(super) fn write(record: &Record<'_>, now: Instant, times: Times, clock: &Clock, out: &mut Vec<u8>) {
+pub(super) fn write(record: &Record<'_>, now: Moment, times: Times, clock: &Clock, out: &mut Vec<u8>) {
     // For nearly every record, so that the buffer grows at most once.
     out.reserve(640);
     out.extend_from_slice(br#"{"time":""#);
@@ -243,21 +242,34 @@ fn integer(mut number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[begin..]);
 }
 
-fn optional_milliseconds(duration: Option<Duration>, out: &mut Vec<u8>) {
-    match duration {
-        Some(duration) => milliseconds(duration, out),
+fn optional_milliseconds(nanoseconds: Option<u64>, out: &mut Vec<u8>) {
+    match nanoseconds {
+        Some(nanoseconds) => milliseconds(nanoseconds, out),
         None => out.extend_from_slice(b"null"),
     }
 }
 
+/// Of a number below 100.
+fn two_digits(number: u16) -> [u8; 2] {
+    const TABLE: [[u8; 2]; 100] = {
+        let mut table = [[0; 2]; 100];
+        let mut number = 0;
+        while number < 100 {
+            table[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+            number += 1;
+        }
+        table
+    };
+    TABLE[usize::from(number)]
+}
+
 /// Rounded to microseconds: three digits after the point.
-fn milliseconds(duration: Duration, out: &mut Vec<u8>) {
-    // In 64 bits, which 500,000 years fit.
-    let microseconds = duration.as_secs().wrapping_mul(1_000_000) + u64::from((duration.subsec_nanos() + 500) / 1000);
+fn milliseconds(nanoseconds: u64, out: &mut Vec<u8>) {
+    let microseconds = nanoseconds.saturating_add(500) / 1000;
     if microseconds < 10_000 {
         // Most are.
-        let [thousands, hundreds, tens, ones] =
-            [microseconds / 1000, microseconds / 100 % 10, microseconds / 10 % 10, microseconds % 10].map(|digit| b'0' + digit as u8);
+        let microseconds = microseconds as u16;
+        let ([thousands, hundreds], [tens, ones]) = (two_digits(microseconds / 100), two_digits(microseconds % 100));
         return out.extend_from_slice(&[thousands, b'.', hundreds, tens, ones]);
     }
     integer(microseconds / 1000, out);
@@ -269,6 +281,7 @@ fn milliseconds(duration: Duration, out: &mut Vec<u8>) {
 mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
+    use std::time::Duration;
 
     use connectors_core::{Host, Origin, Scheme};
     use connectors_http1::{HeadLimits, RequestHead};
@@ -305,8 +318,8 @@ mod tests {
         total_ms: f64,
     }
 
-    fn milliseconds(duration: Duration) -> f64 {
-        (duration.as_secs_f64() * 1e6).round() / 1e3
+    fn milliseconds(nanoseconds: u64) -> f64 {
+        (nanoseconds as f64 / 1e3).round() / 1e3
     }
 
     /// Writes a record, and compares it with what serde_json writes of the same, field by field and in their order.
@@ -339,7 +352,7 @@ mod tests {
             bytes_out: record.moved.body_out.get(),
             auth_ms: record.until(record.authorized).map(milliseconds),
             ttfb_ms: record.until(record.answered.get()).map(milliseconds),
-            total_ms: milliseconds(total),
+            total_ms: milliseconds(total.as_nanos() as u64),
         };
         let expect = serde_json::to_string(&contract).unwrap() + "\n";
         assert_eq!(without_trailing_zeros(&line), expect);
@@ -447,12 +460,12 @@ mod tests {
         padded::<6>(42, &mut out);
         assert_eq!(out, b"000042");
         out.clear();
-        super::milliseconds(Duration::from_nanos(999_999_500), &mut out);
+        super::milliseconds(999_999_500, &mut out);
         assert_eq!(out, b"1000.000");
         for (nanoseconds, expect) in [(499, "0.000"), (500, "0.001"), (1_234_567, "1.235"), (9_999_499, "9.999"), (9_999_500, "10.000"), (10_000_000, "10.000")]
         {
             out.clear();
-            super::milliseconds(Duration::from_nanos(nanoseconds), &mut out);
+            super::milliseconds(nanoseconds, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expect, "{nanoseconds}");
         }
         for number in [0, 1, 0x0123_4567, 0x89ab_cdef, 0x9a9a_a9a9, u32::MAX] {

@@ -2,6 +2,7 @@ use connectors_core::{Aim, Caller, Connector, Denied, InFlight, Injection, Resol
 
 use super::*;
 use crate::objects::{PolicyRule, RbacObjects, Role, RoleBinding, RoleRef, Subject};
+use crate::rbac::Rbac;
 use crate::token::{DEFAULT_AUDIENCE, Lifetime};
 
 fn account(name: &str) -> ServiceAccount {
@@ -31,15 +32,15 @@ fn objects(rules: &[(&str, &str)]) -> RbacObjects {
 
 struct Setting {
     policy: Policy,
-    rbac: Arc<ArcSwap<Rbac>>,
+    rights: Arc<Rights>,
 }
 
 impl Setting {
     fn new(rules: &[(&str, &str)]) -> Self {
         let pem = SigningKey::generate_pem().unwrap();
         let key = SigningKey::from_pem(&pem).unwrap();
-        let rbac = Arc::new(ArcSwap::from_pointee(Rbac::new(&objects(rules))));
-        Self { policy: Policy::new(key, vec![DEFAULT_AUDIENCE.into()], rbac.clone()), rbac }
+        let rights = Arc::new(Rights::new(Rbac::new(&objects(rules))));
+        Self { policy: Policy::new(key, vec![DEFAULT_AUDIENCE.into()], rights.clone()), rights }
     }
 
     fn token(&self, holder: &Holder) -> SecretValue {
@@ -115,7 +116,9 @@ fn p21_a_token_ends_with_its_service_account_at_once() {
     let token = setting.token(&holder("builder", None));
     let caller = setting.policy.identify(&token, SystemTime::now()).unwrap().caller;
     assert!(setting.policy.still_stands(&caller));
-    setting.rbac.store(Arc::new(Rbac::new(&RbacObjects { service_accounts: vec![account("visitor")], ..objects(&[("connectors", "get")]) })));
+    let since = setting.policy.standing_since();
+    setting.rights.store(Rbac::new(&RbacObjects { service_accounts: vec![account("visitor")], ..objects(&[("connectors", "get")]) }));
+    assert_ne!(setting.policy.standing_since(), since, "so that it is asked again");
     assert!(!setting.policy.still_stands(&caller));
     assert!(matches!(setting.policy.identify(&token, SystemTime::now()), Err(Unauthenticated::Refused("its ServiceAccount does not exist"))));
 }

@@ -295,3 +295,31 @@ fn knows_the_service_accounts_there_are() {
     assert!(!rbac.exists(&account("team-b", "builder")));
     assert!(!rbac.exists(&account("team-a", "deployer")));
 }
+
+/// The short way says what the long way says: for rules of all shapes, one at a time and two, bound in one namespace or everywhere.
+#[test]
+fn the_right_to_use_a_connector_is_the_right_to_get_it() {
+    let group = "connectors.alauda.io";
+    let rules: Vec<String> = ["get", "*", "list", "list,get"]
+        .iter()
+        .flat_map(|verb| [group, "*", "''", "other.io"].map(|group| format!("{verb} {group}")))
+        .flat_map(|start| ["connectors", "*", "connectors/proxy", "*/proxy", "secrets"].map(|resource| format!("{start} {resource}")))
+        .flat_map(|start| ["-", "git", "''", "git,''", "other"].map(|names| format!("{start} {names}")))
+        .collect();
+    let caller = builder();
+    let mut allowed = 0;
+    for (index, one) in rules.iter().enumerate() {
+        let other = &rules[index * 7 % rules.len()];
+        for (rules, namespace) in [(vec![one], None), (vec![one], Some("team-a")), (vec![one, other], Some("team-a")), (vec![one, other], Some("team-b"))] {
+            let mut rbac = Rbac::default();
+            let rules: Rules = rules.into_iter().map(|text| rule(text)).collect();
+            rbac.bind(&[subject("ServiceAccount:team-a/builder")], namespace, &rules);
+            for (namespace, name) in [("team-a", "git"), ("team-b", "git"), ("team-a", "npm")] {
+                let long = rbac.allows(&caller, &Attributes { namespace, name, ..USE });
+                assert_eq!(rbac.allows_use(&caller, namespace, name), long, "{one} {other} {namespace}/{name}");
+                allowed += usize::from(long);
+            }
+        }
+    }
+    assert!(allowed > 100, "{allowed}");
+}
