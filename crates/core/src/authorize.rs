@@ -236,7 +236,11 @@ fn used<'s>(snapshot: &'s Snapshot, named: &[ConnectorRef], origin: &Origin, pat
 }
 
 async fn require(flags: Flags, caller: &Caller, name: &ConnectorRef, authorizer: &dyn Authorizer) -> Result<(), Denied> {
-    match authorizer.may_use(flags, caller, name).get().await? {
+    let answer = match authorizer.may_use(flags, caller, name) {
+        Answer::Now(answer) => answer,
+        Answer::Later(answer) => answer.await,
+    };
+    match answer? {
         true => Ok(()),
         false => Err(Denied::Forbidden(name.clone())),
     }

@@ -67,6 +67,11 @@ impl<'a> HeadWriter<'a> {
     ///
     /// [`WriteError::StatusLine`] if the status isn't within 100 to 599, or the reason has a control character.
     pub fn response(out: &'a mut Vec<u8>, status: u16, reason: &[u8]) -> Result<Self, WriteError> {
+        // Most are, and need no look at what is in them.
+        if (status, reason) == (200, b"OK") {
+            out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+            return Ok(Self::after(out));
+        }
         if !(100..=599).contains(&status) || !is_field_value(reason) {
             return Err(WriteError::StatusLine);
         }
@@ -157,14 +162,10 @@ impl<'a> HeadWriter<'a> {
 
     /// Appends `Content-Length`.
     pub fn content_length(&mut self, length: u64) -> &mut Self {
-        const NAME: &[u8; 16] = b"Content-Length: ";
-        // What there is room for has the name in front of the longest number, and CR LF behind it, so that one piece is appended.
-        let mut line = [0; NAME.len() + LONGEST + 2];
-        let end = line.len() - 2;
-        line[end..].copy_from_slice(b"\r\n");
-        let digits = digits::<10>(length, &mut line[..end]);
-        line[digits - NAME.len()..digits].copy_from_slice(NAME);
-        self.out().extend_from_slice(&line[digits - NAME.len()..]);
+        let out = self.out();
+        out.extend_from_slice(b"Content-Length: ");
+        push_digits::<10>(length, out);
+        out.extend_from_slice(b"\r\n");
         self
     }
 
@@ -294,16 +295,10 @@ pub fn reason_phrase(status: u16) -> &'static str {
 const LONGEST: usize = 20;
 
 /// Appends `value` in base `BASE`, without leading zeros.
-fn push_digits<const BASE: u64>(value: u64, out: &mut Vec<u8>) {
+fn push_digits<const BASE: u64>(mut value: u64, out: &mut Vec<u8>) {
     let mut text = [0; LONGEST];
-    let first = digits::<BASE>(value, &mut text);
-    out.extend_from_slice(&text[first..]);
-}
-
-/// Writes `value` in base `BASE` at the end of `out`, which has room for the longest, and returns where it begins.
-fn digits<const BASE: u64>(mut value: u64, out: &mut [u8]) -> usize {
-    let mut first = out.len();
-    for digit in out.iter_mut().rev() {
+    let mut first = text.len();
+    for digit in text.iter_mut().rev() {
         first -= 1;
         *digit = b"0123456789abcdef"[(value % BASE) as usize];
         value /= BASE;
@@ -311,7 +306,7 @@ fn digits<const BASE: u64>(mut value: u64, out: &mut [u8]) -> usize {
             break;
         }
     }
-    first
+    out.extend_from_slice(&text[first..]);
 }
 
 #[cfg(test)]

@@ -176,13 +176,13 @@ pub(crate) struct Identities {
     authenticator: Arc<dyn Authenticator>,
     keys: (u64, u64),
     known: RefCell<HashMap<u128, Known, BuildHasherDefault<Hashed>>>,
-    hashes: RefCell<Hashes>,
+    recent: RefCell<Recent>,
 }
 
-/// The hashes of some tokens that were accepted: comparing a token costs a tenth of hashing it. Each has one place where it can be; in it is who came last.
-struct Hashes(Box<[Option<(SecretValue, u128)>]>);
+/// Some tokens that were accepted, themselves: comparing a token costs a tenth of hashing it. Each has one place where it can be; in it is who came last.
+struct Recent(Box<[Option<(SecretValue, Accepted)>]>);
 
-impl Hashes {
+impl Recent {
     const PLACES: usize = 256;
     /// Longer ones aren't kept.
     const MAX_TOKEN: usize = 4096;
@@ -198,9 +198,9 @@ impl Hashes {
         (end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - Self::PLACES.ilog2())) as usize
     }
 
-    fn get(&self, token: SecretRef<'_>) -> Option<u128> {
+    fn get(&self, token: SecretRef<'_>) -> Option<&Accepted> {
         match &self.0[Self::place(token)] {
-            Some((known, hash)) if known.lend().equals(token) => Some(*hash),
+            Some((known, accepted)) if known.lend().equals(token) => Some(accepted),
             _ => None,
         }
     }
@@ -209,9 +209,9 @@ impl Hashes {
         self.0[Self::place(token)] = None;
     }
 
-    fn put(&mut self, token: SecretRef<'_>, hash: u128) {
+    fn put(&mut self, token: SecretRef<'_>, accepted: &Accepted) {
         if token.expose().len() <= Self::MAX_TOKEN {
-            self.0[Self::place(token)] = Some((token.to_value(), hash));
+            self.0[Self::place(token)] = Some((token.to_value(), accepted.clone()));
         }
     }
 }
@@ -247,22 +247,30 @@ impl Identities {
     pub(crate) fn new(authenticator: Arc<dyn Authenticator>) -> Self {
         // The standard library's hasher is the process's source of random keys here; two of its values make ours.
         let keys = (RandomState::new().hash_one(0_u8), RandomState::new().hash_one(1_u8));
-        Self { authenticator, keys, known: RefCell::default(), hashes: RefCell::new(Hashes::new()) }
+        Self { authenticator, keys, known: RefCell::default(), recent: RefCell::new(Recent::new()) }
     }
 
     /// Whose token this is, `now`.
     pub(crate) async fn caller(&self, token: SecretRef<'_>, settings: &Settings, now: Moment) -> Result<Arc<Logged>, Unauthenticated> {
-        let remembered = self.hashes.borrow().get(token);
-        let key = remembered.unwrap_or_else(|| self.hash(token));
-        let known = self.recall(key, now);
-        match (remembered, &known) {
-            (None, Some(Ok(_))) => self.hashes.borrow_mut().put(token, key),
+        let place = self.recent.borrow();
+        match place.get(token) {
+            Some(accepted) if self.holds(accepted, now) => return Ok(accepted.caller.clone()),
             // It isn't good any more, or has to be asked about.
-            (Some(_), None | Some(Err(_))) => self.hashes.borrow_mut().remove(token),
-            _ => {}
+            Some(_) => {
+                drop(place);
+                self.recent.borrow_mut().remove(token);
+            }
+            None => drop(place),
         }
-        if let Some(known) = known {
-            return known;
+        let key = self.hash(token);
+        match self.known.borrow().get(&key) {
+            Some(Known::Accepted(accepted)) if self.holds(accepted, now) => {
+                self.recent.borrow_mut().put(token, accepted);
+                return Ok(accepted.caller.clone());
+            }
+            Some(Known::Refused { why, until }) if now < *until => return Err(Unauthenticated::Refused(why)),
+            Some(Known::Expired { until }) if now < *until => return Err(Unauthenticated::Expired),
+            _ => {}
         }
         // Before it is asked, since what changes meanwhile counts.
         let since = Cell::new(self.authenticator.standing_since());
@@ -287,13 +295,9 @@ impl Identities {
         hasher.finish128().as_u128()
     }
 
-    fn recall(&self, key: u128, now: Moment) -> Option<Result<Arc<Logged>, Unauthenticated>> {
-        match self.known.borrow().get(&key)? {
-            Known::Accepted(accepted) if now < accepted.until && self.still_stands(accepted) => Some(Ok(accepted.caller.clone())),
-            Known::Refused { why, until } if now < *until => Some(Err(Unauthenticated::Refused(why))),
-            Known::Expired { until } if now < *until => Some(Err(Unauthenticated::Expired)),
-            _ => None,
-        }
+    /// Whether what was accepted may still be believed.
+    fn holds(&self, accepted: &Accepted, now: Moment) -> bool {
+        now < accepted.until && self.still_stands(accepted)
     }
 
     fn still_stands(&self, accepted: &Accepted) -> bool {
@@ -419,29 +423,35 @@ mod tests {
         assert_ne!(caches[0].hash(token), caches[0].hash(SecretRef::new(b"canary-tokem")));
         assert_ne!(caches[0].hash(token), caches[1].hash(token), "the key is of this process and cache");
     }
+
     /// The only comparison of tokens takes the same time wherever they differ; see [`SecretRef::equals`].
     #[test]
-    fn p27_a_hash_is_remembered_for_the_very_token_only() {
-        let mut hashes = Hashes::new();
+    fn p27_what_is_kept_of_a_token_is_for_the_very_token_only() {
+        let mut recent = Recent::new();
+        let of = |name: &str| {
+            let caller = Caller { username: name.into(), groups: Vec::new(), service_account: None, pod: None };
+            Accepted { caller: Arc::new(Logged::new(caller)), until: Moment::now(), since: Cell::new(None) }
+        };
+        let get = |recent: &Recent, token: &[u8]| recent.get(SecretRef::new(token)).map(|accepted| accepted.caller.caller.username.to_string());
         let token = b"canary-token.with-a-signature".as_slice();
-        assert_eq!(hashes.get(SecretRef::new(token)), None);
-        hashes.put(SecretRef::new(token), 7);
-        assert_eq!(hashes.get(SecretRef::new(token)), Some(7));
+        assert_eq!(get(&recent, token), None);
+        recent.put(SecretRef::new(token), &of("one"));
+        assert_eq!(get(&recent, token).as_deref(), Some("one"));
         for at in 0..token.len() {
             let mut other = token.to_vec();
             other[at] ^= 1;
-            assert_eq!(hashes.get(SecretRef::new(&other)), None, "{at}");
-            assert_eq!(hashes.get(SecretRef::new(&token[..at])), None, "{at}");
+            assert_eq!(get(&recent, &other), None, "{at}");
+            assert_eq!(get(&recent, &token[..at]), None, "{at}");
         }
         // In the same place, as their ends are the same.
         let other = b"another-token.with-a-signature";
-        hashes.put(SecretRef::new(other), 8);
-        assert_eq!((hashes.get(SecretRef::new(token)), hashes.get(SecretRef::new(other))), (None, Some(8)));
-        let long = vec![b'x'; Hashes::MAX_TOKEN + 1];
-        hashes.put(SecretRef::new(&long), 9);
-        assert_eq!(hashes.get(SecretRef::new(&long)), None);
-        assert_eq!(hashes.get(SecretRef::new(b"short")), None);
-        hashes.remove(SecretRef::new(other));
-        assert_eq!(hashes.get(SecretRef::new(other)), None);
+        recent.put(SecretRef::new(other), &of("two"));
+        assert_eq!((get(&recent, token), get(&recent, other).as_deref()), (None, Some("two")));
+        let long = vec![b'x'; Recent::MAX_TOKEN + 1];
+        recent.put(SecretRef::new(&long), &of("three"));
+        assert_eq!(get(&recent, &long), None);
+        assert_eq!(get(&recent, b"short"), None);
+        recent.remove(SecretRef::new(other));
+        assert_eq!(get(&recent, other), None);
     }
 }

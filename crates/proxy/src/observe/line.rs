@@ -25,7 +25,11 @@ pub(super) fn write(record: &Record<'_>, now: Moment, times: Times, clock: &Cloc
     });
     connector(record.connector(), out);
     out.extend_from_slice(br#","class":"#);
-    optional(record.class(), out);
+    // A name of Kubernetes, as the Connector's.
+    match record.class() {
+        Some(class) => plain(class, out),
+        None => out.extend_from_slice(b"null"),
+    }
     out.extend_from_slice(match record.mode {
         Mode::Reverse => br#","mode":"reverse","method":""#,
         Mode::Forward => br#","mode":"forward","method":""#,

@@ -75,8 +75,8 @@ impl From<&Stat> for Fingerprint {
             inode: stat.st_ino,
             length: stat.st_size.cast_unsigned(),
             mode: stat.st_mode,
-            modified: (stat.st_mtime, stat.st_mtime_nsec.cast_signed()),
-            changed: (stat.st_ctime, stat.st_ctime_nsec.cast_signed()),
+            modified: (stat.st_mtime, stat.st_mtime_nsec),
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
         }
     }
 }
