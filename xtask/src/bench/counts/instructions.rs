@@ -9,11 +9,12 @@ use anyhow::{Context as _, bail};
 use super::super::connectors::Connectors;
 use super::super::cpus::Side;
 use super::super::world::{Served, World};
-use super::requests;
+use super::requests::{self, ASKED};
 
-/// The lengths of the two runs, in requests of all connections together.
-pub(super) const SHORT: usize = 320;
-pub(super) const LONG: usize = 1_600;
+/// The lengths of the two runs, in requests of all connections together: in the short one each Connector is asked so often that everything is known of it
+/// that is ever remembered, which takes two requests.
+pub(super) const SHORT: usize = 3 * ASKED + 200;
+pub(super) const LONG: usize = 2 * SHORT;
 
 /// Functions of the thread that follows the folder. It looks through the folder every few seconds, requests or not, so that what it takes depends on
 /// how slow valgrind is; it is left out, and with it the thread that started everything.

@@ -9,14 +9,20 @@ use super::super::manifests::{self, OPEN};
 use super::super::tool::Body;
 use super::super::world::Served;
 
-/// Sends `count` requests on each of `connections` connections, all of them busy all the time, to the Connectors of the open address in turn.
-/// `connectors` is how many there are in the folder.
+/// So many Connectors of the open address are asked, or all there are: few enough that a run asks each of them several times, as what the first request to
+/// a Connector costs isn't what a request costs.
+pub(super) const ASKED: usize = 1_000;
+
+/// Sends `count` requests on each of `connections` connections, all of them busy all the time, to Connectors of the open address in turn, which are evenly
+/// spread over the folder. `connectors` is how many there are in it.
 pub(super) fn send(proxy: SocketAddr, served: &Served, connectors: usize, connections: usize, count: usize) -> anyhow::Result<()> {
+    let open = connectors - OPEN;
+    let asked = open.min(ASKED);
     std::thread::scope(|scope| {
         let client = |first: usize| {
             move || {
                 let mut client = Client::open(proxy)?;
-                (first..first + count).try_for_each(|number| one(&mut client, served, OPEN + number % (connectors - OPEN)))
+                (first..first + count).try_for_each(|number| one(&mut client, served, OPEN + number % asked * open / asked))
             }
         };
         let clients: Vec<_> = (0..connections).map(|number| scope.spawn(client(number * count))).collect();
