@@ -79,6 +79,11 @@ pub fn ca_certificates(secret: &Secret) -> CaCertificates {
     found
 }
 
+/// The certificates in a PEM text such as `spec.api.CACerts`, DER; what is none is left out, and was refused with the class.
+pub fn pem_certificates(pem: &str) -> impl Iterator<Item = Box<[u8]>> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).map(|certificate| certificate.as_ref().into())
+}
+
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const BEGIN_ANY: &[u8] = b"-----BEGIN ";
 

@@ -89,6 +89,16 @@ pub enum ProbeScheme {
     Https,
 }
 
+impl ProbeMethod {
+    /// As it stands in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
 /// A list like any other, but whoever writes a mapping is told what to write instead.
 fn list_of_headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProbeHeader>, D::Error> {
     struct Headers;

@@ -1,13 +1,14 @@
 //! A directory of manifests, followed while it changes.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use connectors_core::Snapshot;
-use connectors_crd::{Connector, ConnectorClass, Severity};
+use connectors_crd::{Connector, ConnectorClass, Objects, Severity};
 
 use crate::Options;
 use crate::folder::{Folder, Hint, Scan};
@@ -34,6 +35,24 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Told after every scan.
     scanned: Condvar,
+    /// Told after every change.
+    followers: Followers,
+}
+
+/// Functions that are called when what is in force has changed.
+#[derive(Default)]
+struct Followers(Mutex<Vec<Box<dyn Fn() + Send + Sync>>>);
+
+impl fmt::Debug for Followers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Followers")
+    }
+}
+
+impl Followers {
+    fn list(&self) -> MutexGuard<'_, Vec<Box<dyn Fn() + Send + Sync>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Debug)]
@@ -112,6 +131,7 @@ impl Directory {
             rights: Arc::new(Rights::new(Rbac::new(state.world.rbac()))),
             state: Mutex::new(state),
             scanned: Condvar::new(),
+            followers: Followers::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -140,6 +160,17 @@ impl Directory {
     /// names their class. `status.proxy` is left to whoever knows where the proxy listens.
     pub fn connectors(&self) -> Vec<Connector> {
         self.shared.state().world.connectors()
+    }
+
+    /// All Connectors and classes in force, with what their state depends on: for whoever probes them.
+    pub fn objects(&self) -> Objects {
+        self.shared.state().world.everything()
+    }
+
+    /// Calls `told` whenever what is in force has changed, for as long as the directory is followed. It is called by the thread that follows the
+    /// directory, which waits for it: it must return at once.
+    pub fn on_change(&self, told: impl Fn() + Send + Sync + 'static) {
+        self.shared.followers.list().push(Box::new(told));
     }
 
     /// Everything that is wrong now.
@@ -215,6 +246,10 @@ impl Shared {
             tracing::info!(files, objects, broken, "manifests reloaded");
         }
         self.scanned.notify_all();
+        drop(state);
+        if changed {
+            self.followers.list().iter().for_each(|told| told());
+        }
         Scanned { again, moved }
     }
 

@@ -364,11 +364,14 @@ fn what_can_be_seen_of_connectors_and_classes() {
     let fixture = Fixture::new();
     let [class] = fixture.directory.classes().try_into().unwrap();
     let class = serde_json::to_value(class).unwrap();
-    assert_eq!(class["status"]["conditions"], serde_json::json!([{"type": "Ready", "status": "True", "reason": "Ready"}]));
+    let holds = |kind: &str, reason: &str| serde_json::json!({"type": kind, "status": "True", "reason": reason});
+    assert_eq!(class["status"]["conditions"], serde_json::json!([holds("APIReady", "NonAPI"), holds("ProxyReady", "NonProxy"), holds("Ready", "Ready")]));
     let [connector] = fixture.directory.connectors().try_into().unwrap();
     let connector = serde_json::to_value(connector).unwrap();
     assert_eq!(connector["metadata"]["labels"], serde_json::json!({"connectors.alauda.io/connectorclass": "api"}));
-    assert_eq!(connector["status"]["conditions"][2], serde_json::json!({"type": "Ready", "status": "True", "reason": "Ready"}));
+    let conditions = connector["status"]["conditions"].as_array().unwrap();
+    assert_eq!(conditions[..2], [holds("ConnectorClassReady", "ConnectorClassReady"), holds("SecretReady", "SecretReady")]);
+    assert_eq!(conditions.last(), Some(&holds("Ready", "Ready")));
 }
 
 #[test]

@@ -12,7 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("connectors-core", &[]),
     ("connectors-http1", &[]),
     ("connectors-credentials", &["core", "expr"]),
-    ("connectors-crd", &["core", "credentials"]),
+    ("connectors-crd", &["core", "credentials", "expr", "template"]),
     ("connectors-expr", &["template"]),
     ("connectors-net", &["core", "http1"]),
     ("connectors-proxy", &["core", "credentials", "net", "http1"]),

@@ -160,65 +160,6 @@ fn trust_is_the_systems_and_the_connectors_own() {
     assert_eq!(trust(json!({"caCertSecretRef": {"name": "none"}})), system);
 }
 
-/// Conditions as `type=status reason`.
-fn conditions_of(more: Value, class: Option<crate::ConnectorClass>, secrets: Vec<Secret>, flags: Flags) -> Vec<String> {
-    let conditions = conditions::connector(&connector(more), class.map(checked).as_ref(), &secrets, flags);
-    conditions.iter().map(|condition| format!("{}={:?} {}", condition.condition_type, condition.status, condition.reason)).collect()
-}
-
-#[test]
-fn conditions_tell_the_same_story() {
-    let good = || Some(class(json!({})));
-    let off = Flags::default();
-    let on = Flags { custom_ca_certs: true, ..Flags::default() };
-    let ca = |pem: &str| vec![credentials(), secret("ca", "Opaque", &[("ca.crt", pem)])];
-    let with_ca = || json!({"caCertSecretRef": {"name": "ca"}});
-    for (found, expect) in [
-        (
-            conditions_of(json!({}), good(), vec![credentials()], off),
-            &["ConnectorClassReady=True ConnectorClassReady", "SecretReady=True SecretReady", "Ready=True Ready"][..],
-        ),
-        (
-            conditions_of(json!({"auth": null}), good(), vec![], off),
-            &["ConnectorClassReady=True ConnectorClassReady", "SecretReady=True SecretOptional", "Ready=True Ready"],
-        ),
-        (
-            conditions_of(json!({}), good(), vec![], off),
-            &["ConnectorClassReady=True ConnectorClassReady", "SecretReady=False SecretNotFound", "Ready=False SecretNotFound"],
-        ),
-        (
-            conditions_of(json!({}), None, vec![], off),
-            &["ConnectorClassReady=False ConnectorClassNotFound", "SecretReady=Unknown ConnectorClassNotFound", "Ready=False ConnectorClassNotFound"],
-        ),
-        (
-            conditions_of(json!({}), Some(class(json!({"params": [{}]}))), vec![], off),
-            &["ConnectorClassReady=False ConnectorClassNotReady", "SecretReady=Unknown ConnectorClassNotReady", "Ready=False ConnectorClassNotReady"],
-        ),
-        (
-            conditions_of(json!({"params": [{"name": "x", "value": ""}]}), good(), vec![credentials()], off),
-            &["ConnectorClassReady=True ConnectorClassReady", "SecretReady=Unknown InvalidSpec", "Ready=False InvalidSpec"],
-        ),
-        (
-            conditions_of(json!({}), good(), vec![credentials()], on),
-            &["ConnectorClassReady=True ConnectorClassReady", "SecretReady=True SecretReady", "CACertReady=True NoCACert", "Ready=True Ready"],
-        ),
-        (
-            conditions_of(with_ca(), good(), ca(&ca_pem()), on),
-            &["ConnectorClassReady=True ConnectorClassReady", "SecretReady=True SecretReady", "CACertReady=True Valid", "Ready=True Ready"],
-        ),
-        (
-            conditions_of(with_ca(), good(), ca("x"), on),
-            &["ConnectorClassReady=True ConnectorClassReady", "SecretReady=True SecretReady", "CACertReady=False InvalidPEM", "Ready=True Ready"],
-        ),
-        (
-            conditions_of(with_ca(), good(), vec![credentials()], on),
-            &["ConnectorClassReady=True ConnectorClassReady", "SecretReady=True SecretReady", "CACertReady=False SecretNotFound", "Ready=True Ready"],
-        ),
-    ] {
-        assert_eq!(found, expect);
-    }
-}
-
 #[test]
 fn p23_what_is_lowered_prints_no_value() {
     let secrets = vec![secret("repo", BASIC_AUTH, &[("username", "u"), ("password", "canary-7731")])];

@@ -58,7 +58,7 @@ fn auth(given: Option<&ConnectorAuth>, class: &ConnectorClass, field: &FieldPath
         what: "authentication parameter",
         declared,
         given: &given.params,
-        // Without a Secret the credential isn't probed.
+        // Without a Secret the probe has no credential to try, and parameters are for trying one.
         all_required: given.secret_ref.is_some(),
         hint: &hint,
     }

@@ -1,16 +1,16 @@
 //! Rules of a ConnectorClass.
 
+use std::sync::Arc;
+
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::probing::{Probes, probe};
 use crate::problem::{FieldPath, Problems};
 use crate::secret::{BASIC_AUTH, BEARER_TOKEN, required_keys};
 use crate::suggest::did_you_mean;
 use crate::validate::{Rules, params};
-use crate::{
-    AuthProbe, AuthType, ClassApi, ClassProxy, Configuration, ConnectorClass, DestinationRef, HttpProbe, PROXY_RESOLVER_ANNOTATION, Probe, Problem,
-    is_dns_subdomain,
-};
+use crate::{AuthProbe, AuthType, ClassApi, ClassProxy, Configuration, ConnectorClass, DestinationRef, PROXY_RESOLVER_ANNOTATION, Problem, is_dns_subdomain};
 
 /// The class's name is the value of a label on its Connectors, and those are at most this long.
 const MAX_NAME: usize = 63;
@@ -20,19 +20,20 @@ pub fn class(class: &ConnectorClass) -> Vec<Problem> {
     check(class).0
 }
 
-/// The same, with its rules as far as they compile.
-pub(super) fn check(class: &ConnectorClass) -> (Vec<Problem>, Rules) {
+/// The same, with its rules and probes as far as they compile.
+pub(super) fn check(class: &ConnectorClass) -> (Vec<Problem>, Rules, Probes) {
     let mut found = Problems::default();
     let mut rules = Rules::of(&class.metadata.name);
+    let mut probes = Probes::default();
     metadata(class, &mut found);
     let spec = &class.spec;
     addresses(class, &mut found);
     params::specs(&spec.params, &FieldPath::SPEC.key("params"), &mut found);
     auth_types(&spec.auth.types, &FieldPath::SPEC.key("auth").key("types"), &mut rules, &mut found);
     if let Some(liveness) = &spec.liveness_probe {
-        probe(liveness, &FieldPath::SPEC.key("livenessProbe"), &mut found);
+        probes.liveness = probe(liveness, spec.api.is_some(), &FieldPath::SPEC.key("livenessProbe"), &mut found).map(Arc::new);
     }
-    auth_probes(class, &FieldPath::SPEC.key("authProbes"), &mut found);
+    auth_probes(class, &FieldPath::SPEC.key("authProbes"), &mut probes, &mut found);
     if let Some(declared) = &spec.api {
         api(declared, &FieldPath::SPEC.key("api"), &mut found);
     }
@@ -40,7 +41,7 @@ pub(super) fn check(class: &ConnectorClass) -> (Vec<Problem>, Rules) {
         proxy(declared, &FieldPath::SPEC.key("proxy"), &mut rules, &mut found);
     }
     configurations(&spec.configurations, &FieldPath::SPEC.key("configurations"), &mut found);
-    (found.into_vec(), rules)
+    (found.into_vec(), rules, probes)
 }
 
 fn metadata(class: &ConnectorClass, found: &mut Problems) {
@@ -100,41 +101,19 @@ fn auth_type(auth: &AuthType, field: &FieldPath<'_>, rules: &mut Rules, found: &
     }
 }
 
-fn auth_probes(class: &ConnectorClass, field: &FieldPath<'_>, found: &mut Problems) {
-    let probes = &class.spec.auth_probes;
-    params::names(probes.iter().map(|probe| probe.auth_name.as_str()), field, "authName", found);
-    for (index, AuthProbe { auth_name, params: declared, probe: wanted }) in probes.iter().enumerate() {
+fn auth_probes(class: &ConnectorClass, field: &FieldPath<'_>, probes: &mut Probes, found: &mut Problems) {
+    let list = &class.spec.auth_probes;
+    params::names(list.iter().map(|probe| probe.auth_name.as_str()), field, "authName", found);
+    for (index, AuthProbe { auth_name, params: declared, probe: wanted }) in list.iter().enumerate() {
         let item = field.index(index);
         if !auth_name.is_empty() && class.auth_type(auth_name).is_none() {
             let names = || class.spec.auth.types.iter().map(|auth| auth.name.as_str());
             found.error(&item.key("authName"), format!("must name one of spec.auth.types{}", did_you_mean(auth_name, names())));
         }
         params::specs(declared, &item.key("params"), found);
-        probe(wanted, &item.key("probe"), found);
-    }
-}
-
-fn probe(probe: &Probe, field: &FieldPath<'_>, found: &mut Problems) {
-    match (&probe.http, &probe.api) {
-        (None, None) => found.error(field, "must have one of http and api"),
-        (Some(_), Some(_)) => found.error(field, "must have only one of http and api"),
-        (Some(http), None) => http_probe(http, &field.key("http"), found),
-        (None, Some(api)) if api.path.is_empty() => found.error(&field.key("api").key("path"), "is required"),
-        (None, Some(_)) => {}
-    }
-    found.warning(field, "is not run by this version");
-}
-
-fn http_probe(http: &HttpProbe, field: &FieldPath<'_>, found: &mut Problems) {
-    let path = field.key("path");
-    if http.path.is_empty() {
-        found.error(&path, "is required");
-    } else if !http.path.starts_with('/') && !http.path.starts_with("{{") {
-        found.error(&path, "must begin with '/'");
-    }
-    let headers = field.key("httpHeaders");
-    for (index, _) in http.http_headers.iter().enumerate().filter(|(_, header)| header.name.is_empty()) {
-        found.error(&headers.index(index).key("name"), "is required");
+        if let Some(compiled) = probe(wanted, class.spec.api.is_some(), &item.key("probe"), found) {
+            probes.auth.insert(auth_name.clone(), Arc::new(compiled));
+        }
     }
 }
 

@@ -19,22 +19,24 @@ pub use class::class;
 pub use connector::connector;
 pub(crate) use rules::Rules;
 
+use crate::probing::Probes;
 use crate::{ConnectorClass, Problem, first_error};
 
-/// A class together with what [`class`] found in it and its compiled rules, so that it is looked at once and not for every Connector.
+/// A class together with what [`class`] found in it and its compiled rules and probes, so that it is looked at once and not for every Connector.
 #[derive(Debug, Clone)]
 pub struct CheckedClass {
     class: ConnectorClass,
     problems: Vec<Problem>,
     rules: Rules,
+    probes: Probes,
 }
 
 impl CheckedClass {
     /// Checks a class. `more` is what else is known to be wrong with it, such as fields that it doesn't have.
     pub fn new(class: ConnectorClass, mut more: Vec<Problem>) -> Self {
-        let (problems, rules) = class::check(&class);
+        let (problems, rules, probes) = class::check(&class);
         more.extend(problems);
-        Self { class, problems: more, rules }
+        Self { class, problems: more, rules, probes }
     }
 
     /// The class.
@@ -45,6 +47,11 @@ impl CheckedClass {
     /// Its compiled rules.
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// Its compiled probes.
+    pub(crate) fn probes(&self) -> &Probes {
+        &self.probes
     }
 
     /// Everything that is wrong with it.

@@ -115,19 +115,15 @@ fn probes() {
             ],
         }),
         &[
-            "warning spec.livenessProbe: is not run by this version",
             "error spec.authProbes[2].authName: must be unique in the list, but \"tokenAuth\" occurs before",
             "error spec.authProbes[3].authName: is required",
             "error spec.authProbes[0].authName: must name one of spec.auth.types; did you mean \"basicAuth\"?",
             "error spec.authProbes[0].probe.http.path: must begin with '/'",
             "error spec.authProbes[0].probe.http.httpHeaders[0].name: is required",
-            "warning spec.authProbes[0].probe: is not run by this version",
             "error spec.authProbes[1].probe: must have one of http and api",
-            "warning spec.authProbes[1].probe: is not run by this version",
             "error spec.authProbes[2].probe: must have only one of http and api",
-            "warning spec.authProbes[2].probe: is not run by this version",
+            "error spec.authProbes[3].probe.api: needs spec.api, which says where the class's API is",
             "error spec.authProbes[3].probe.api.path: is required",
-            "warning spec.authProbes[3].probe: is not run by this version",
         ],
     );
 }

@@ -11,10 +11,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use connectors_core::{Flags, Snapshot, TrustRoots};
+use connectors_crd::conditions::{Known, Reached};
 use connectors_crd::{
-    self as crd, CaProblem, CheckedClass, Condition, Connector, ConnectorClass, ConnectorClassStatus, ConnectorStatus, Problem, conditions, system_trust,
+    self as crd, CaProblem, CheckedClass, Connector, ConnectorClass, ConnectorClassStatus, ConnectorStatus, Objects, Problem, Subject, conditions, system_trust,
 };
-use resolve::{Entry, SecretIndex};
+use resolve::{Entry, Inputs, SecretIndex};
 pub(crate) use update::{Changed, Updated};
 
 use crate::Options;
@@ -86,7 +87,9 @@ impl World {
     /// The classes with their status.
     pub(crate) fn classes(&self) -> Vec<ConnectorClass> {
         let with_status = |checked: &Arc<CheckedClass>| {
-            let status = ConnectorClassStatus { conditions: conditions::class(checked), ..ConnectorClassStatus::default() };
+            // Here this program is the proxy, whatever the class says.
+            let conditions = conditions::class(checked, &Reached::Unchecked, &Reached::Answers);
+            let status = ConnectorClassStatus { conditions, ..ConnectorClassStatus::default() };
             ConnectorClass { status: Some(status), ..checked.class().clone() }
         };
         self.classes.values().map(with_status).collect()
@@ -97,13 +100,27 @@ impl World {
         self.connectors.values().map(|entry| self.with_status(entry)).collect()
     }
 
+    /// All Connectors and classes, with what their state depends on.
+    pub(crate) fn everything(&self) -> Objects {
+        let subject = |entry: &Entry| {
+            let Inputs { connector, class, secret, ca, .. } = self.inputs(&entry.connector);
+            let trust = entry.resolved().map_or_else(|| self.trust.clone(), |resolved| resolved.trust.clone());
+            Subject { connector, class, secret, ca, trust, unusable: entry.unusable.clone() }
+        };
+        Objects {
+            flags: self.flags,
+            trust: self.trust.clone(),
+            classes: self.classes.values().cloned().collect(),
+            connectors: self.connectors.values().map(subject).collect(),
+        }
+    }
+
     fn with_status(&self, entry: &Entry) -> Connector {
         let mut connector = (*entry.connector).clone();
-        let mut conditions = conditions::connector(&connector, self.class_of(&connector), &self.secrets, self.flags);
-        if let Some(problem) = &entry.unusable {
-            conditions.retain(|condition| condition.condition_type != conditions::READY);
-            conditions.push(Condition::fails(conditions::READY, "InvalidSpec", problem.to_string()));
-        }
+        let class = self.class_of(&connector);
+        let of_class = class.map(|class| conditions::class(class, &Reached::Unchecked, &Reached::Answers));
+        let known = Known { class: of_class.as_deref(), unusable: entry.unusable.as_ref(), ..Known::default() };
+        let conditions = conditions::connector(&connector, class, &self.secrets, self.flags, &known);
         let class = connector.spec.connector_class_name.clone();
         connector.metadata.labels.insert(crd::CLASS_LABEL.into(), class);
         connector.status = Some(ConnectorStatus { conditions, ..ConnectorStatus::default() });

@@ -22,10 +22,10 @@ pub(super) struct Entry {
 /// kept, and with it whatever the data path has attached to it.
 #[derive(Debug)]
 pub(super) struct Inputs {
-    connector: Arc<Connector>,
-    class: Option<Arc<CheckedClass>>,
-    secret: Option<Arc<Secret>>,
-    ca: Option<Arc<Secret>>,
+    pub(super) connector: Arc<Connector>,
+    pub(super) class: Option<Arc<CheckedClass>>,
+    pub(super) secret: Option<Arc<Secret>>,
+    pub(super) ca: Option<Arc<Secret>>,
     trust: TrustRoots,
 }
 
@@ -43,7 +43,8 @@ impl World {
         Entry { connector: connector.clone(), unusable: unusable.cloned(), resolved }
     }
 
-    fn inputs(&self, connector: &Arc<Connector>) -> Inputs {
+    /// What a Connector is resolved from now.
+    pub(super) fn inputs(&self, connector: &Arc<Connector>) -> Inputs {
         let secret = |name: &str| self.secrets.get(&connector.metadata.namespace, name).cloned();
         Inputs {
             connector: connector.clone(),

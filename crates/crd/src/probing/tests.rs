@@ -1,0 +1,245 @@
+use connectors_core::Origin;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing::{checked, class, connector, credentials, secret};
+use crate::{CheckedClass, Secret, validate};
+
+const CANARY: &str = "canary-8841";
+
+fn probing(http: Value) -> CheckedClass {
+    checked(class(json!({"livenessProbe": {"http": http}})))
+}
+
+/// What is sent to the tool of a Connector with these fields.
+fn sent(http: Value, more: Value, secret: Option<&Secret>) -> Result<Request, Outcome> {
+    let class = probing(http);
+    assert_eq!(class.error(), None);
+    prepare(Role::Liveness, &connector(more), &class, secret, None).map(|request| request.unwrap())
+}
+
+/// Origin and target, or what is wrong.
+fn url(http: Value, more: Value) -> String {
+    match sent(http, more, Some(&credentials())) {
+        Ok(request) => format!("{}://{}{}", request.origin.scheme().as_str(), request.origin.authority(), request.target.expose_str().unwrap()),
+        Err(outcome) => outcome.message,
+    }
+}
+
+fn headers(http: Value, secret: Option<&Secret>) -> Vec<String> {
+    let request = sent(http, json!({}), secret).unwrap();
+    request.headers.iter().map(|(name, value)| format!("{name}: {}", value.expose_str().unwrap())).collect()
+}
+
+#[test]
+fn where_a_probe_goes() {
+    let at = |address: &str| json!({"address": address});
+    for (http, address, expect) in [
+        // The path of the address doesn't count, but a template can put it there.
+        (json!({"path": "/x?y=z"}), "https://git.example/prefix", "https://git.example/x?y=z"),
+        (
+            json!({"path": "{{ trimSuffix \"/\" .Connector.Spec.Address | urlParse | dig \"path\" \"\" }}/x"}),
+            "https://git.example/p/",
+            "https://git.example/p/x",
+        ),
+        (json!({"path": "/"}), "http://git.example:8080", "http://git.example:8080/"),
+        (json!({"path": "/", "host": "GIT.example"}), "https://git.example:8443", "https://git.example:8443/"),
+        (json!({"path": "/", "host": "git.example:9000"}), "https://git.example:8443", "https://git.example:9000/"),
+        (json!({"path": "/", "host": "api.example"}), "https://git.example:8443", "http://api.example/"),
+        (json!({"path": "/", "host": "api.example", "scheme": "https"}), "http://git.example", "https://api.example/"),
+        (json!({"path": "/", "host": "api.example:8080"}), "https://git.example", "http://api.example:8080/"),
+        (json!({"path": "/", "scheme": "https"}), "http://git.example", "https://git.example/"),
+        (json!({"path": "/", "scheme": "http"}), "https://git.example:8443", "http://git.example:8443/"),
+        (json!({"path": "\n  /a b/ü/{{ \"%2F\" }}\n"}), "https://git.example", "https://git.example/a%20b/%C3%BC/%2F"),
+        (json!({"path": "/{{ .Connector.Name }}"}), "https://git.example", "https://git.example/repo"),
+        (json!({"path": "{{ .Connector.Name }}"}), "https://git.example", "spec.livenessProbe.http.path must render to a path that begins with '/'"),
+        (
+            json!({"path": "/{{ \"a\\nb\" }}"}),
+            "https://git.example",
+            "spec.livenessProbe.http.path renders to a path with a line break or another control character in it",
+        ),
+        (json!({"path": "/{{ \"#\" }}"}), "https://git.example", "spec.livenessProbe.http.path must render to a path without '#'"),
+    ] {
+        assert_eq!(url(http.clone(), at(address)), expect, "{http}");
+    }
+}
+
+#[test]
+fn headers_are_templates() {
+    let basic = "{{- if .Secret }}\nBasic {{ printf \"%s:%s\" .Secret.StringData.username .Secret.StringData.password | b64enc }}\n{{- end }}\n";
+    let http = || json!({"path": "/", "httpHeaders": [{"name": "Authorization", "value": basic}, {"name": "Accept", "value": "text/html"}]});
+    assert_eq!(headers(http(), Some(&credentials())), ["Authorization: Basic dTpw", "Accept: text/html"]);
+    // Without a Secret there is nothing to send, rather than an empty value.
+    assert_eq!(headers(http(), None), ["Accept: text/html"]);
+    let broken = json!({"path": "/", "httpHeaders": [{"name": "X", "value": "a\nb"}]});
+    let outcome = sent(broken, json!({}), None).unwrap_err();
+    assert_eq!(outcome.message, "spec.livenessProbe.http.httpHeaders[0].value renders to a text with a line break or another control character in it");
+    assert_eq!(outcome.verdict, Verdict::Invalid);
+}
+
+/// A class with a probe of `basicAuth` that has a parameter.
+fn with_auth_probe(params: Value) -> CheckedClass {
+    let path =
+        "/{{ range .Connector.Spec.Auth.Params }}{{ if eq .Name \"repository\" }}{{ .Value.StringVal }}{{ end }}{{ end }}/info/refs?service=git-upload-pack";
+    checked(class(json!({"authProbes": [{"authName": "basicAuth", "params": params, "probe": {"http": {"path": path}}}]})))
+}
+
+#[test]
+fn authentication_probes_are_those_of_the_type_with_its_parameters() {
+    let target = |class: &CheckedClass, more: Value, secret: Option<&Secret>| {
+        let request = prepare(Role::Auth, &connector(more), class, secret, None).unwrap()?;
+        Some(request.target.expose_str().unwrap().to_owned())
+    };
+    let class = with_auth_probe(json!([{"name": "repository", "default": "none"}]));
+    assert_eq!(class.error(), None);
+    let given = json!({"auth": {"name": "basicAuth", "secretRef": {"name": "repo"}, "params": [{"name": "repository", "value": "org/repo.git"}]}});
+    assert_eq!(target(&class, given, Some(&credentials())).as_deref(), Some("/org/repo.git/info/refs?service=git-upload-pack"));
+    // The class's default counts, also where the Connector says nothing at all of authentication.
+    for more in [json!({}), json!({"auth": {"name": "basicAuth"}}), json!({"auth": null})] {
+        assert_eq!(target(&class, more, None).as_deref(), Some("/none/info/refs?service=git-upload-pack"));
+    }
+    let other = json!({"auth": {"name": "tokenAuth", "secretRef": {"name": "repo"}}});
+    assert_eq!(target(&class, other, None), None);
+}
+
+#[test]
+fn the_class_api_gets_what_plugins_get() {
+    let class = checked(class(json!({
+        "api": {"uri": "https://plugin.example/base"},
+        "authProbes": [{"authName": "basicAuth", "probe": {"api": {"path": "/check/{{ .Connector.Name }}"}}}],
+    })));
+    assert_eq!(class.error(), None);
+    let prepared = |secret, api| prepare(Role::Auth, &connector(json!({})), &class, secret, api).map(Option::unwrap);
+    let secret = credentials();
+    let request = prepared(Some(&secret), Some("https://plugin.example/base/")).unwrap();
+    assert_eq!(request.target.expose_str(), Some("/base/check/repo"));
+    assert_eq!(request.shown(), "GET https://plugin.example/base/check/repo");
+    assert!(request.to_api && !request.follow);
+    let decode = |text: &str| String::from_utf8(base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).unwrap()).unwrap();
+    let lines: Vec<String> = request.headers.iter().map(|(name, value)| format!("{name}: {}", decode(value.expose_str().unwrap()))).collect();
+    assert_eq!(
+        lines,
+        [
+            r#"X-Plugin-Meta: {"baseURL":"https://git.example"}"#,
+            "X-Plugin-Auth: kubernetes.io/basic-auth",
+            r#"X-Plugin-Secret: {"password":"cA==","username":"dQ=="}"#,
+        ]
+    );
+    assert_eq!(prepared(None, Some("http://plugin")).unwrap().headers.len(), 1);
+    for (status, verdict) in [
+        (200, Verdict::Passed),
+        (401, Verdict::Refused),
+        (403, Verdict::Refused),
+        (204, Verdict::Undecided),
+        (302, Verdict::Undecided),
+        (500, Verdict::Undecided),
+    ] {
+        assert_eq!(request.judge(answer(status, b"")).verdict, verdict, "{status}");
+    }
+    assert_eq!(request.no_answer("no connection can be made", None).verdict, Verdict::Undecided);
+    let unknown = prepared(None, None).unwrap_err();
+    assert_eq!((unknown.verdict, &*unknown.message), (Verdict::Undecided, "the address of the class's API is not known"));
+}
+
+fn answer(status: u16, body: &[u8]) -> Answer<'_> {
+    Answer { status, headers: &[], body, redirected: None }
+}
+
+#[test]
+fn answers_are_judged() {
+    let plain = sent(json!({"path": "/"}), json!({}), None).unwrap();
+    assert!(!plain.wants_body());
+    for (status, verdict) in
+        [(200, Verdict::Passed), (299, Verdict::Passed), (302, Verdict::Failed), (401, Verdict::Refused), (404, Verdict::Failed), (500, Verdict::Failed)]
+    {
+        let outcome = plain.judge(answer(status, b""));
+        assert_eq!(outcome.verdict, verdict, "{status}");
+        let expect = if verdict == Verdict::Passed { String::new() } else { format!("GET https://git.example/ : {status}") };
+        assert_eq!(outcome.message, expect);
+    }
+    let cel = "response.statusCode == 200 && response.body.valid";
+    let strict = sent(json!({"path": "/", "method": "POST", "response": {"cel": cel}}), json!({}), None).unwrap();
+    assert!(strict.wants_body());
+    let field = "spec.livenessProbe.http.response.cel";
+    for (status, body, verdict, message) in [
+        (200, r#"{"valid": true}"#, Verdict::Passed, String::new()),
+        (200, r#"{"valid": false}"#, Verdict::Refused, format!("POST https://git.example/ : 200, and {field} is false")),
+        (500, r#"{"valid": true}"#, Verdict::Failed, format!("POST https://git.example/ : 500, and {field} is false")),
+        (200, "{}", Verdict::Invalid, format!("POST https://git.example/ : 200, and {field}: no such key: valid")),
+    ] {
+        assert_eq!(strict.judge(answer(status, body.as_bytes())), Outcome { verdict, message }, "{status} {body}");
+    }
+    // 401 can be what a class waits for.
+    let challenged = sent(json!({"path": "/v2/", "response": {"cel": "response.statusCode in [200, 401]"}}), json!({}), None).unwrap();
+    assert_eq!(challenged.judge(answer(401, b"")).verdict, Verdict::Passed);
+    let elsewhere = Origin::new(connectors_core::Scheme::Https, connectors_core::Host::parse("sso.example").unwrap(), None);
+    let redirected = plain.judge(Answer { redirected: Some(&elsewhere), ..answer(404, b"") });
+    assert_eq!(redirected.message, "GET https://git.example/, redirected to https://sso.example : 404");
+    assert_eq!(plain.no_answer("timed out", None), Outcome { verdict: Verdict::NoAnswer, message: "GET https://git.example/ : timed out".into() });
+}
+
+#[test]
+fn p23_messages_have_nothing_of_the_secret() {
+    let secret = secret("repo", crate::BASIC_AUTH, &[("username", "u"), ("password", CANARY)]);
+    let everything = |path: &str| {
+        let http = json!({"path": path, "httpHeaders": [{"name": "X-Token", "value": "{{ .Secret.StringData.password }}"}]});
+        match sent(http, json!({}), Some(&secret)) {
+            Err(outcome) => format!("{outcome:?}"),
+            Ok(request) => {
+                assert_eq!(request.headers[0].1.expose_str(), Some(CANARY));
+                let leak = connectors_core::Host::parse(&format!("{CANARY}.example")).unwrap();
+                let leak = Origin::new(connectors_core::Scheme::Http, leak, None);
+                let redirected = Answer { redirected: Some(&leak), ..answer(401, b"") };
+                format!("{request:?} {} {:?} {:?}", request.shown(), request.judge(redirected), request.no_answer("x", Some(&leak)))
+            }
+        }
+    };
+    for (path, expect) in [
+        ("/", "GET https://git.example/ "),
+        ("/{{ .Connector.Name }}?a=b", "GET https://git.example/repo?a=b "),
+        ("/x?token={{ .Secret.StringData.password }}&a=b", "GET https://git.example/x?token=…&a=b "),
+        ("/{{ printf \"%v\" .Secret.StringData }}", "GET https://git.example/… "),
+        ("/{{ toJson .Secret.StringData | b64enc }}", "GET https://git.example/… "),
+        ("/{{ range $k, $v := .Secret.StringData }}{{ $v | sha256sum }}{{ end }}", "GET https://git.example/… "),
+        ("/{{ fail .Secret.StringData.password }}", "spec.livenessProbe.http.path: fails at 1:4"),
+        ("/{{ .Connector.Missing }}", "template: path:1:14: executing \\\"path\\\" at <.Connector.Missing>"),
+    ] {
+        let text = everything(path);
+        assert!(text.contains(expect), "{path}: {text}");
+        assert!(!text.contains(CANARY), "{path}: {text}");
+        assert!(!text.contains("Y2FuYXJ5"), "{path}: {text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_probe_is_found_with_its_class() {
+    let problems = |probe: Value| -> Vec<String> {
+        let class = class(json!({"livenessProbe": probe}));
+        validate::class(&class).iter().map(|problem| format!("{} {problem}", problem.severity.as_str())).collect()
+    };
+    let http = |more: Value| {
+        let mut http = json!({"path": "/"});
+        http.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        problems(json!({"http": http}))
+    };
+    assert!(http(json!({})).is_empty());
+    for (found, expect) in [
+        (http(json!({"path": "/{{ .x"})), "error spec.livenessProbe.http.path: is no usable template: template: path:1: unclosed action"),
+        (http(json!({"host": "a/b"})), "error spec.livenessProbe.http.host: must be a host, or host:port: "),
+        (http(json!({"httpHeaders": [{"name": "a b", "value": "v"}]})), "error spec.livenessProbe.http.httpHeaders[0].name: must be the name of a header"),
+        (
+            http(json!({"httpHeaders": [{"name": "A", "value": "{{ nothing }}"}]})),
+            "error spec.livenessProbe.http.httpHeaders[0].value: is no usable template: template: value:1: function \"nothing\" not defined",
+        ),
+        (http(json!({"httpHeaders": [{"name": "HOST", "value": "x"}]})), "warning spec.livenessProbe.http.httpHeaders[0].name: HOST is not sent"),
+        (http(json!({"response": {"cel": " "}})), "error spec.livenessProbe.http.response.cel: is required"),
+        (http(json!({"response": {"cel": "response.status +"}})), "error spec.livenessProbe.http.response.cel: is no usable condition: 1:18: "),
+        (
+            http(json!({"response": {"cel": "1 + 1"}})),
+            "error spec.livenessProbe.http.response.cel: is no usable condition: the condition is a int, and must be a bool",
+        ),
+        (problems(json!({"api": {"path": "/"}})), "error spec.livenessProbe.api: needs spec.api, which says where the class's API is"),
+    ] {
+        assert!(found.len() == 1 && found[0].starts_with(expect), "{found:?} / {expect}");
+    }
+}
