@@ -1,10 +1,11 @@
-//! `/healthz`, `/readyz` and `/metrics`, on a port of their own.
+//! `/healthz`, `/readyz`, `/metrics` and `/conditions`, on a port of their own.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::conditions::{Conditions, PATH};
 use anyhow::Context as _;
 use connectors_http1::{HeadLimits, HeadWriter, RequestHead, reason_phrase};
 use connectors_net::{Drain, accept};
@@ -18,6 +19,7 @@ use tokio::task::LocalSet;
 pub(crate) struct Pages {
     pub(crate) observer: Arc<Observer>,
     pub(crate) drain: Drain,
+    pub(crate) conditions: Conditions,
 }
 
 /// Connections served at once; more wait.
@@ -83,6 +85,7 @@ async fn one_request(mut stream: TcpStream, pages: &Pages) -> std::io::Result<()
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Pages {
@@ -95,7 +98,11 @@ impl Pages {
             "/readyz" if self.drain.draining() => (503, TEXT, "shutting down\n".into()),
             "/readyz" => (200, TEXT, "ok\n".into()),
             "/metrics" => (200, OPEN_METRICS, self.observer.metrics()),
-            _ => (404, TEXT, "/healthz, /readyz, /metrics\n".into()),
+            PATH => match serde_json::to_string(&self.conditions.rows()) {
+                Ok(json) => (200, JSON, json),
+                Err(error) => (500, TEXT, format!("{error}\n")),
+            },
+            _ => (404, TEXT, "/healthz, /readyz, /metrics, /conditions\n".into()),
         }
     }
 }

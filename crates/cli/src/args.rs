@@ -85,11 +85,44 @@ pub(crate) struct StandaloneArgs {
     /// Where the proxy listens; port 0 takes a free one
     #[arg(long, env = "CONNECTORS_LISTEN", default_value = "127.0.0.1:8080", value_parser = address, value_name = "IP:PORT")]
     pub(crate) listen: SocketAddr,
-    /// Where /healthz, /readyz and /metrics are served; port 0 takes a free one
+    /// Where /healthz, /readyz, /metrics and /conditions are served; port 0 takes a free one
     #[arg(long, env = "CONNECTORS_ADMIN", default_value = "127.0.0.1:8081", value_parser = address, value_name = "IP:PORT")]
     pub(crate) admin: SocketAddr,
     #[command(flatten)]
+    pub(crate) probes: ProbeArgs,
+    #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
+}
+
+/// How tools are probed.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Probes")]
+pub(crate) struct ProbeArgs {
+    /// How often a tool is probed while all is well; `off` for never
+    #[arg(long, env = "CONNECTORS_PROBE_INTERVAL", default_value = "5m", value_parser = interval, value_name = "DURATION")]
+    pub(crate) probe_interval: Interval,
+    /// How long a probe may take, redirects included
+    #[arg(long, env = "CONNECTORS_PROBE_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) probe_timeout: Duration,
+}
+
+/// A pause between probes, or that there are none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Interval(pub(crate) Option<Duration>);
+
+/// Below this, tools would notice.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+fn interval(text: &str) -> Result<Interval, String> {
+    if matches!(text, "off" | "0") {
+        return Ok(Interval(None));
+    }
+    match parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Ok(Interval(None)),
+        Ok(duration) if duration < SHORTEST_INTERVAL => Err("must be at least 1s, or off".into()),
+        Ok(duration) => Ok(Interval(Some(duration))),
+        Err(error) => Err(format!("must be a duration such as 5m, or off: {error}")),
+    }
 }
 
 /// A directory that is there. What is wrong with it is else found out piecemeal, by whatever is looked for in it first.
@@ -524,6 +557,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn probes_can_be_off() {
+        for (text, expect) in [("off", None), ("0", None), ("0s", None), ("90s", Some(Duration::from_secs(90)))] {
+            assert_eq!(interval(text), Ok(Interval(expect)), "{text}");
+        }
+    }
+
     /// What clap says to a command line.
     #[track_caller]
     fn complaint(words: &[&str]) -> String {
@@ -540,6 +580,8 @@ mod tests {
             (&["standalone", "--dir", "Cargo.toml"], "it is a file"),
             (&["standalone", "--dir", ".", "--listen", "8085"], "must be IP:PORT, such as 127.0.0.1:8085"),
             (&["standalone", "--dir", ".", "--listen", "localhost:8085"], "must be IP:PORT, such as 127.0.0.1:8085"),
+            (&["standalone", "--dir", ".", "--probe-interval", "never"], "must be a duration such as 5m, or off"),
+            (&["standalone", "--dir", ".", "--probe-interval", "10ms"], "must be at least 1s, or off"),
             (&["standalone", "--dir", ".", "--admin", "x"], "must be IP:PORT, such as 127.0.0.1:8080 or [::1]:8080"),
             (&["exec", "--dir", ".", "team/git", "git", "clone"], "a command to run goes behind --"),
             (&["exec", "--dir", ".", "team/git"], "-- <COMMAND>"),

@@ -1,11 +1,13 @@
 //! `connectors get`: tables like kubectl's.
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use connectors_core::{ConnectorRef, Resolver, Snapshot};
-use connectors_crd::{Condition, Connector, ConnectorClass, ConnectorProxyStatus, ConnectorStatus, ResolvedAddress};
+use connectors_crd::conditions::{AUTH_READY, LIVENESS_READY, READY};
+use connectors_crd::{Condition, Connector, ConnectorClass, ConnectorClassStatus, ConnectorProxyStatus, ConnectorStatus, ResolvedAddress};
 use connectors_standalone::Directory;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -13,23 +15,42 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::absence;
 use crate::args::{GetArgs, KindArg, OutputArg};
-use crate::yaml;
+use crate::{conditions, yaml};
 
 /// Prints what was asked for.
 pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
     let directory = Directory::open(&arguments.folder.dir, arguments.folder.options(&arguments.system.system_namespace))?;
+    let running = arguments.folder.open_state().ok().and_then(|state| state.running());
+    // Only a running proxy has asked the tools; without one, what the manifests alone say.
+    let found = running.and_then(|running| conditions::of_running(running.admin)).unwrap_or_default();
     match arguments.kind {
         KindArg::Connectors => {
             let wanted = |connector: &Connector| arguments.all_namespaces || connector.metadata.namespace == arguments.namespace;
             let mut connectors: Vec<Connector> = directory.connectors().into_iter().filter(wanted).collect();
-            let listen = arguments.folder.open_state().ok().and_then(|state| state.running()).map(|running| running.listen);
-            if let Some(listen) = listen {
+            if let Some(running) = running {
                 let snapshot = directory.snapshot().load_full();
-                connectors.iter_mut().for_each(|connector| set_proxy_address(connector, &snapshot, listen));
+                connectors.iter_mut().for_each(|connector| set_proxy_address(connector, &snapshot, running.listen));
+            }
+            let mut found: HashMap<(String, String), Vec<Condition>> =
+                found.connectors.into_iter().map(|row| ((row.namespace, row.name), row.conditions)).collect();
+            for connector in &mut connectors {
+                let name = (connector.metadata.namespace.clone(), connector.metadata.name.clone());
+                if let Some(conditions) = found.remove(&name) {
+                    connector.status.get_or_insert_with(ConnectorStatus::default).conditions = conditions;
+                }
             }
             print(arguments, &directory, connectors)
         }
-        KindArg::ConnectorClasses => print(arguments, &directory, directory.classes()),
+        KindArg::ConnectorClasses => {
+            let mut classes = directory.classes();
+            let mut found: HashMap<String, Vec<Condition>> = found.classes.into_iter().map(|row| (row.name, row.conditions)).collect();
+            for class in &mut classes {
+                if let Some(conditions) = found.remove(&class.metadata.name) {
+                    class.status.get_or_insert_with(ConnectorClassStatus::default).conditions = conditions;
+                }
+            }
+            print(arguments, &directory, classes)
+        }
     }
 }
 
@@ -63,7 +84,7 @@ impl Row for Connector {
     const PLURAL: &'static str = "connectors";
     const NAMESPACED: bool = true;
     const HEADER: &'static [&'static str] = &["CLASS", "ADDRESS", "READY", "REASON", "AGE"];
-    const WIDE: &'static [&'static str] = &["PROXY", "AUTH", "SECRET"];
+    const WIDE: &'static [&'static str] = &["LIVENESS", "AUTHENTICATED", "PROXY", "AUTH", "SECRET", "MESSAGE"];
 
     fn namespace(&self) -> Option<&str> {
         Some(&self.metadata.namespace)
@@ -75,14 +96,17 @@ impl Row for Connector {
 
     fn cells(&self, wide: bool) -> Vec<String> {
         let conditions = self.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        let (ready, reason) = ready(conditions);
+        let (ready, reason) = state(conditions, READY);
         let mut cells =
             vec![self.spec.connector_class_name.clone(), self.spec.address.clone(), ready, reason, age(self.metadata.creation_timestamp.as_deref())];
         if wide {
+            cells.extend([LIVENESS_READY, AUTH_READY].map(|condition_type| state(conditions, condition_type).0));
             let proxy = self.status.as_ref().and_then(|status| status.proxy.as_ref()).map(|proxy| proxy.http_address.url.clone());
             let auth = self.spec.auth.as_ref();
             let secret = auth.and_then(|auth| auth.secret_ref.as_ref()).map(|secret| secret.name.clone());
-            cells.extend([proxy, auth.map(|auth| auth.name.clone()), secret].map(|cell| cell.filter(|text| !text.is_empty()).unwrap_or_else(none)));
+            let message = conditions.iter().find(|condition| condition.condition_type == READY).map(|condition| condition.message.clone());
+            let more = [proxy, auth.map(|auth| auth.name.clone()), secret, message];
+            cells.extend(more.map(|cell| cell.filter(|text| !text.is_empty()).unwrap_or_else(none)));
         }
         cells
     }
@@ -104,7 +128,7 @@ impl Row for ConnectorClass {
     }
 
     fn cells(&self, wide: bool) -> Vec<String> {
-        let (ready, reason) = ready(self.status.as_ref().map_or(&[][..], |status| &status.conditions));
+        let (ready, reason) = state(self.status.as_ref().map_or(&[][..], |status| &status.conditions), READY);
         let mut cells = vec![ready, reason, age(self.metadata.creation_timestamp.as_deref())];
         if wide {
             let types: Vec<&str> = self.spec.auth.types.iter().map(|auth| auth.name.as_str()).collect();
@@ -118,8 +142,9 @@ fn none() -> String {
     "<none>".into()
 }
 
-fn ready(conditions: &[Condition]) -> (String, String) {
-    match conditions.iter().find(|condition| condition.condition_type == "Ready") {
+/// The status and the reason of a condition.
+fn state(conditions: &[Condition], condition_type: &str) -> (String, String) {
+    match conditions.iter().find(|condition| condition.condition_type == condition_type) {
         Some(condition) => (format!("{:?}", condition.status), condition.reason.clone()),
         None => ("Unknown".into(), String::new()),
     }
@@ -223,6 +248,8 @@ mod tests {
              team-a      git           git     https://git.example   Unknown            <unknown>\n\
              b           a-long-name   git     https://git.example   Unknown            <unknown>\n"
         );
-        assert!(table(&rows, true, false).starts_with("NAME          CLASS   ADDRESS               READY     REASON   AGE         PROXY    AUTH     SECRET\n"));
+        assert!(table(&rows, true, false).starts_with(
+            "NAME          CLASS   ADDRESS               READY     REASON   AGE         LIVENESS   AUTHENTICATED   PROXY    AUTH     SECRET   MESSAGE\n"
+        ));
     }
 }

@@ -8,6 +8,7 @@ mod args;
 mod check;
 mod client_env;
 mod completions;
+mod conditions;
 mod demo;
 mod directory_metrics;
 mod eval;

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use anyhow::Context as _;
+use connectors_crd::Surroundings;
 use connectors_net::{Authority, ClientTls, Dialer, Drain, Guard, Listeners};
+use connectors_probe::{self as probes, Board, Following, Pace, Prober};
 use connectors_proxy::{NonTarget, Observer, Running, Settings, Shared};
 use connectors_standalone::policy::Policy;
 use connectors_standalone::{Directory, Watch};
 use prometheus_client::registry::Registry;
 
-use crate::args::{Folder, NonTargetArg, ProxyArgs};
+use crate::args::{Folder, NonTargetArg, ProbeArgs, ProxyArgs};
+use crate::conditions::{ConditionMetrics, Conditions};
 use crate::directory_metrics::DirectoryMetrics;
 
 /// What a server is started with.
@@ -20,6 +23,8 @@ use crate::directory_metrics::DirectoryMetrics;
 pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     pub(crate) proxy: ProxyArgs,
+    /// How tools are probed; `None` if they aren't.
+    pub(crate) probes: Option<ProbeArgs>,
 }
 
 /// A proxy that serves a directory.
@@ -28,14 +33,17 @@ pub(crate) struct Server {
     directory: Arc<Directory>,
     observer: Arc<Observer>,
     drain: Drain,
+    conditions: Conditions,
     /// Follows changes until it is dropped.
     _watch: Watch,
+    /// Probes tools until it is dropped.
+    _probes: Option<Following>,
 }
 
 impl Options {
     /// Any free port of the loopback interface, with the flags' defaults.
     pub(crate) fn on_loopback() -> Self {
-        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), proxy: ProxyArgs::defaults() }
+        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), proxy: ProxyArgs::defaults(), probes: None }
     }
 }
 
@@ -51,8 +59,13 @@ impl Server {
             tracing::error!("the interception CA can't be used, so CONNECT is refused: {why}");
             why
         });
+        let dialer = Dialer::new(Guard::new(flags.allow_address.clone()), ClientTls::new(), flags.connect_timeout);
+        let probing = options.probes.as_ref().and_then(|probes| Some((probes.probe_interval.0?, probes.probe_timeout)));
+        let board = probing.map(|_| Board::default());
+        let conditions = Conditions::new(directory.clone(), board.clone());
         let mut registry = Registry::default();
         registry.register_collector(Box::new(DirectoryMetrics(directory.clone())));
+        registry.register_collector(Box::new(ConditionMetrics(conditions.clone())));
         let observer = Arc::new(Observer::with_registry(log, registry));
         let drain = Drain::new();
         let shared = Shared {
@@ -60,7 +73,7 @@ impl Server {
             snapshot: directory.snapshot(),
             authenticator: policy.clone(),
             authorizer: policy,
-            dialer: Dialer::new(Guard::new(flags.allow_address.clone()), ClientTls::new(), flags.connect_timeout),
+            dialer: dialer.clone(),
             authority,
             observer: observer.clone(),
             drain: drain.clone(),
@@ -69,7 +82,21 @@ impl Server {
         let listeners = Listeners::bind(options.listen, cores).with_context(|| format!("cannot listen on {} (--listen)", options.listen))?;
         let watch = directory.watch()?;
         let running = connectors_proxy::start(listeners, shared)?;
-        Ok(Self { running, directory, observer, drain, _watch: watch })
+        let probes = match (probing, board) {
+            (Some((interval, timeout)), Some(board)) => {
+                let settings = probes::Settings {
+                    prober: Prober::new(dialer, timeout),
+                    pace: Pace { interval },
+                    surroundings: Surroundings { cluster_domain: flags.cluster_domain.clone(), system_namespace: flags.system.system_namespace.clone() },
+                };
+                let source = directory.clone();
+                let following = probes::follow(settings, board, move || source.objects())?;
+                directory.on_change(following.teller());
+                Some(following)
+            }
+            _ => None,
+        };
+        Ok(Self { running, directory, observer, drain, conditions, _watch: watch, _probes: probes })
     }
 
     /// Where the proxy listens.
@@ -84,7 +111,7 @@ impl Server {
 
     /// What the admin pages show.
     pub(crate) fn pages(&self) -> crate::admin::Pages {
-        crate::admin::Pages { observer: self.observer.clone(), drain: self.drain.clone() }
+        crate::admin::Pages { observer: self.observer.clone(), drain: self.drain.clone(), conditions: self.conditions.clone() }
     }
 
     /// Waits for SIGTERM or SIGINT. From then on, another one ends the process at once.

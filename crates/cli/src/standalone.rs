@@ -14,7 +14,7 @@ pub(crate) fn run(arguments: &StandaloneArgs) -> anyhow::Result<ExitCode> {
     raise_open_files();
     let state = arguments.folder.open_state()?;
     let lock = state.lock()?;
-    let options = Options { listen: arguments.listen, proxy: arguments.proxy.clone() };
+    let options = Options { listen: arguments.listen, proxy: arguments.proxy.clone(), probes: Some(arguments.probes.clone()) };
     let server = Server::start(&arguments.folder, &options, std::io::stdout())?;
     let admin = admin::start(arguments.admin, server.pages())?;
     lock.announce(server.address(), admin)?;

@@ -71,6 +71,11 @@ impl ClientTls {
         Self::with_system_roots(system)
     }
 
+    /// Trusts only the CAs that each connection is made with.
+    pub fn without_system_roots() -> Self {
+        Self::with_system_roots(RootCertStore::empty())
+    }
+
     pub(crate) fn with_system_roots(system: RootCertStore) -> Self {
         Self { system, configs: Mutex::new(Recent::new(MAX_CONFIGS)) }
     }

@@ -15,10 +15,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("connectors-crd", &["core", "credentials", "expr", "template"]),
     ("connectors-expr", &["template"]),
     ("connectors-net", &["core", "http1"]),
+    ("connectors-probe", &["core", "crd", "http1", "net"]),
     ("connectors-proxy", &["core", "credentials", "net", "http1"]),
     ("connectors-template", &[]),
     ("connectors-standalone", &["core", "crd"]),
-    ("connectors-cli", &["core", "http1", "credentials", "crd", "expr", "net", "proxy", "standalone", "template"]),
+    ("connectors-cli", &["core", "http1", "credentials", "crd", "expr", "net", "probe", "proxy", "standalone", "template"]),
     (TESTKIT, &["core", "http1", "credentials", "net", "proxy", "standalone"]),
     ("connectors-e2e", &[]),
     (FUZZ, &["core", "http1", "proxy"]),
@@ -37,6 +38,7 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
     ("connectors-core", &["tokio", "hyper", "kube", "tonic"], "core is pure and sync"),
     ("connectors-http1", &["tokio", "hyper", "kube", "tonic"], "http1 has no I/O"),
     ("connectors-expr", &["tokio", "hyper", "kube", "tonic"], "expressions have no I/O"),
+    ("connectors-probe", &["kube"], "probes are the same without a cluster"),
     ("connectors-proxy", &["kube"], "the data path cannot name kube"),
 ];
 

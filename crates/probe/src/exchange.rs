@@ -1,0 +1,183 @@
+//! One HTTP/1.1 request and its answer, on a connection of its own.
+
+use std::io;
+
+use connectors_core::{Origin, SecretValue, TrustRoots};
+use connectors_http1::{BodyDecoder, BodyError, Decoded, HeadError, HeadLimits, HeadWriter, ResponseHead, WriteError};
+use connectors_net::{Alpn, DialError, Dialer, Reach, Stream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use zeroize::Zeroizing;
+
+/// How much of the body of a tool's answer is read; what comes after it is as if it weren't there.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Interim answers (1xx) that are passed over.
+const MAX_INTERIM: usize = 8;
+/// Some tools refuse requests that don't say whose they are.
+const USER_AGENT: &str = concat!("connectors/", env!("CARGO_PKG_VERSION"));
+
+/// A request without a body.
+pub(crate) struct Wanted<'a> {
+    pub(crate) origin: &'a Origin,
+    pub(crate) reach: Reach,
+    pub(crate) trust: &'a TrustRoots,
+    pub(crate) method: &'static str,
+    pub(crate) target: &'a [u8],
+    pub(crate) headers: &'a [(String, SecretValue)],
+    /// How much of the answer's body is wanted, if any.
+    pub(crate) body: Option<usize>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Got {
+    /// Status, 200 to 599.
+    pub status: u16,
+    /// Names and values in their order.
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The body, as much of it as was asked for.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer. The whole chain can name addresses of the operator's network.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// There is no connection.
+    #[error("there is no connection")]
+    Dial(#[source] DialError),
+    /// What was rendered can't be sent.
+    #[error("the request can't be sent")]
+    Write(#[source] WriteError),
+    /// The connection broke.
+    #[error("the connection broke")]
+    Io(#[source] io::Error),
+    /// The answer's head is none.
+    #[error("the answer is not valid HTTP")]
+    Head(#[source] HeadError),
+    /// The answer's body is none.
+    #[error("the answer's body is not valid HTTP")]
+    Body(#[source] BodyError),
+    /// An answer that nobody asked for.
+    #[error("the answer switches protocols, or never comes to an end of interim answers")]
+    Interim,
+}
+
+impl Failure {
+    /// In words for whoever may read the Connector: without addresses, which are the operator's.
+    pub fn public(&self) -> String {
+        match self {
+            Self::Dial(DialError::Tls(error)) => {
+                let mut text = format!("there is no TLS connection: {error}");
+                let mut cause = std::error::Error::source(error);
+                while let Some(error) = cause {
+                    text.push_str(&format!(": {error}"));
+                    cause = error.source();
+                }
+                text
+            }
+            Self::Dial(DialError::Connect(error)) => format!("no connection can be made: {}", error.source.kind()),
+            Self::Dial(DialError::Denied(_)) => "the host leads to an address that may not be reached (--allow-address)".into(),
+            Self::Dial(error) => error.to_string(),
+            Self::Io(error) => format!("the connection broke: {}", error.kind()),
+            Self::Head(error) => format!("{self}: {error}"),
+            Self::Body(error) => format!("{self}: {error}"),
+            Self::Write(error) => format!("{self}: {error}"),
+            Self::Interim => self.to_string(),
+        }
+    }
+}
+
+/// Sends a request and reads the answer. Takes as long as the other side lets it.
+pub(crate) async fn exchange(dialer: &Dialer, wanted: &Wanted<'_>) -> Result<Got, Failure> {
+    // Written before there is a connection, so that nobody is called for what can't be said. Wiped, since it has the credential.
+    let mut request = Zeroizing::new(Vec::with_capacity(4096));
+    write(&mut request, wanted).map_err(Failure::Write)?;
+    let connected = dialer.connect(wanted.origin, wanted.trust, wanted.reach, Alpn::Http1).await.map_err(Failure::Dial)?;
+    let mut stream = connected.stream;
+    stream.write_all(&request).await.map_err(Failure::Io)?;
+    stream.flush().await.map_err(Failure::Io)?;
+    let got = read(&mut stream, wanted).await?;
+    // Nobody waits for what is still to come.
+    drop(stream);
+    Ok(got)
+}
+
+fn write(out: &mut Vec<u8>, wanted: &Wanted<'_>) -> Result<(), WriteError> {
+    let mut writer = HeadWriter::request_to(out, wanted.method, |out| out.extend_from_slice(wanted.target))?;
+    writer.field("Host", wanted.origin.authority().as_bytes())?;
+    writer.field("Connection", b"close")?;
+    let given = |name: &str| wanted.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+    if !given("User-Agent") {
+        writer.field("User-Agent", USER_AGENT.as_bytes())?;
+    }
+    if !given("Accept") {
+        writer.field("Accept", b"*/*")?;
+    }
+    for (name, value) in wanted.headers {
+        writer.field(name, value.expose())?;
+    }
+    if wanted.method != "GET" {
+        writer.content_length(0);
+    }
+    writer.end();
+    Ok(())
+}
+
+async fn read(stream: &mut Stream, wanted: &Wanted<'_>) -> Result<Got, Failure> {
+    let mut input = Vec::with_capacity(8192);
+    let mut head = ResponseHead::new();
+    let mut interim = 0;
+    loop {
+        match head.parse(&input, &HeadLimits::default()).map_err(Failure::Head)? {
+            Some(consumed) => {
+                input.drain(..consumed);
+                match head.status() {
+                    101 => return Err(Failure::Interim),
+                    100..=199 if interim == MAX_INTERIM => return Err(Failure::Interim),
+                    100..=199 => interim += 1,
+                    _ => break,
+                }
+                head.clear();
+            }
+            None if read_more(stream, &mut input).await? == 0 => return Err(Failure::Io(io::ErrorKind::UnexpectedEof.into())),
+            None => {}
+        }
+    }
+    let body = match wanted.body {
+        Some(most) => read_body(stream, input, BodyDecoder::new(head.framing(wanted.method).map_err(Failure::Head)?), most).await?,
+        None => Vec::new(),
+    };
+    let headers = head.lines().map(|line| (line.name_bytes().to_vec(), line.value.to_vec())).collect();
+    Ok(Got { status: head.status(), headers, body })
+}
+
+async fn read_body(stream: &mut Stream, mut input: Vec<u8>, mut decoder: BodyDecoder, most: usize) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    loop {
+        match decoder.decode(&input).map_err(Failure::Body)? {
+            Decoded::Data { skip, len } => {
+                let room = most - body.len();
+                body.extend_from_slice(input.get(skip..skip + len.min(room)).unwrap_or_default());
+                input.drain(..skip + len);
+                if body.len() == most {
+                    return Ok(body);
+                }
+            }
+            Decoded::NeedMore { consumed } => {
+                input.drain(..consumed);
+                if read_more(stream, &mut input).await? == 0 {
+                    return decoder.eof().map(|()| body).map_err(Failure::Body);
+                }
+            }
+            Decoded::End { .. } => return Ok(body),
+        }
+    }
+}
+
+async fn read_more(stream: &mut (impl AsyncRead + Unpin), input: &mut Vec<u8>) -> Result<usize, Failure> {
+    match stream.read_buf(input).await {
+        Ok(count) => Ok(count),
+        // Many end a TLS connection without saying so; whether something is missing is known from the framing.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+        Err(error) => Err(Failure::Io(error)),
+    }
+}

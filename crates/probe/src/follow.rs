@@ -1,0 +1,474 @@
+//! Keeping conditions up to date: what is probed when, on a thread of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use connectors_core::{Address, Flags, TrustRoots};
+use connectors_crd::conditions::{self, Known, Reached};
+use connectors_crd::probing::{Outcome, Probed, Request, Role, Verdict};
+use connectors_crd::{CheckedClass, Condition, ConditionStatus, Objects, Subject, Surroundings, destination_url, pem_certificates};
+use connectors_net::DialError;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::{Board, Failure, Pace, Prober};
+
+/// Objects that are probed at the same time; more wait. Each has at most two connections open.
+const AT_ONCE: usize = 32;
+/// How long to sleep when nothing is due.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// How things are probed.
+#[derive(Clone)]
+pub struct Settings {
+    /// By what.
+    pub prober: Prober,
+    /// How often.
+    pub pace: Pace,
+    /// What the addresses of Services depend on.
+    pub surroundings: Surroundings,
+}
+
+/// Ends the probing when it is dropped; what is being probed at that moment is given up.
+#[derive(Debug)]
+pub struct Following {
+    signals: Arc<Signals>,
+}
+
+/// What the thread is woken by.
+#[derive(Debug, Default)]
+struct Signals {
+    changed: Notify,
+    stop: AtomicBool,
+}
+
+impl Following {
+    /// Something that tells that what is in force has changed. It returns at once, and can be called by any thread.
+    pub fn teller(&self) -> impl Fn() + Send + Sync + 'static {
+        let signals = self.signals.clone();
+        move || signals.changed.notify_one()
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.signals.stop.store(true, Ordering::Release);
+        self.signals.changed.notify_one();
+    }
+}
+
+/// Probes what `source` has, now, whenever it is told of a change, and again and again; the outcome is on `board`.
+///
+/// # Errors
+/// The thread can't be started.
+pub fn follow(settings: Settings, board: Board, source: impl Fn() -> Objects + Send + 'static) -> io::Result<Following> {
+    let signals = Arc::new(Signals::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let heard = signals.clone();
+    std::thread::Builder::new().name("probes".into()).spawn(move || {
+        let follower = Follower::new(settings, board);
+        runtime.block_on(follower.run(&heard, &source));
+    })?;
+    Ok(Following { signals })
+}
+
+/// What is probed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Class(String),
+    /// By namespace and name.
+    Connector((String, String)),
+}
+
+/// When an object is due.
+#[derive(Debug, Default)]
+struct Turn {
+    due: Option<Instant>,
+    /// How many times in a row it wasn't good.
+    failures: u32,
+    /// Counts changes of the object: what was found of an earlier one is of no use.
+    version: u64,
+    /// The version that is being probed now.
+    running: Option<u64>,
+}
+
+struct ClassEntry {
+    class: Arc<CheckedClass>,
+    /// Its API's URL.
+    api: Option<String>,
+    reached: Reached,
+    turn: Turn,
+}
+
+struct ConnectorEntry {
+    subject: Subject,
+    liveness: Option<Probed>,
+    auth: Option<Probed>,
+    turn: Turn,
+}
+
+/// What came of one turn.
+enum Found {
+    Class(Reached),
+    Connector { liveness: Option<Outcome>, auth: Option<Outcome> },
+}
+
+struct Done {
+    key: Key,
+    version: u64,
+    found: Found,
+}
+
+struct Follower {
+    settings: Settings,
+    board: Board,
+    flags: Flags,
+    trust: TrustRoots,
+    classes: BTreeMap<String, ClassEntry>,
+    connectors: BTreeMap<(String, String), ConnectorEntry>,
+    /// Those that aren't running, by when they are due.
+    queue: BTreeSet<(Instant, Key)>,
+    /// Of the object that changed last.
+    version: u64,
+}
+
+impl Follower {
+    fn new(settings: Settings, board: Board) -> Self {
+        let (flags, trust) = (Flags::default(), TrustRoots::default());
+        Self { settings, board, flags, trust, classes: BTreeMap::new(), connectors: BTreeMap::new(), queue: BTreeSet::new(), version: 0 }
+    }
+
+    async fn run(mut self, signals: &Signals, source: &(impl Fn() -> Objects + Send)) {
+        let mut running: JoinSet<Done> = JoinSet::new();
+        self.look(source());
+        while !signals.stop.load(Ordering::Acquire) {
+            while running.len() < AT_ONCE
+                && let Some(key) = self.next_due()
+            {
+                if let Some(work) = self.begin(key) {
+                    running.spawn(work);
+                }
+            }
+            // With all places taken, only one that comes free matters.
+            let wait = match self.queue.first() {
+                Some((due, _)) if running.len() < AT_ONCE => *due,
+                _ => Instant::now() + LONG,
+            };
+            tokio::select! {
+                () = signals.changed.notified() => if !signals.stop.load(Ordering::Acquire) { self.look(source()) },
+                Some(Ok(done)) = running.join_next() => self.end(done),
+                () = tokio::time::sleep_until(wait) => {}
+            }
+        }
+    }
+
+    /// Takes in what is in force now. What changed is due at once, what is gone is forgotten.
+    fn look(&mut self, objects: Objects) {
+        let Objects { flags, trust, classes, connectors } = objects;
+        let everything_again = self.flags != flags;
+        let trust_changed = self.trust != trust;
+        (self.flags, self.trust) = (flags, trust);
+
+        let mut other_classes = BTreeSet::new();
+        let mut gone: BTreeSet<String> = self.classes.keys().cloned().collect();
+        for class in classes {
+            let name = class.class().metadata.name.clone();
+            gone.remove(&name);
+            let same = self.classes.get(&name).is_some_and(|entry| Arc::ptr_eq(&entry.class, &class)) && !trust_changed;
+            if !same {
+                self.put_class(&name, class);
+                other_classes.insert(name);
+            }
+        }
+        for name in gone {
+            if let Some(entry) = self.classes.remove(&name) {
+                self.unqueue(&entry.turn, Key::Class(name.clone()));
+            }
+            self.board.remove_class(&name);
+        }
+
+        let mut gone: BTreeSet<(String, String)> = self.connectors.keys().cloned().collect();
+        for subject in connectors {
+            let (namespace, name) = subject.name();
+            let name = (namespace.to_owned(), name.to_owned());
+            gone.remove(&name);
+            let same = self.connectors.get(&name).is_some_and(|entry| entry.subject.same_as(&subject));
+            let class_changed = other_classes.contains(&subject.connector.spec.connector_class_name);
+            if !same {
+                self.put_connector(&name, subject);
+            }
+            if !same || everything_again || class_changed {
+                self.show_connector(&name);
+            }
+        }
+        for name in gone {
+            if let Some(entry) = self.connectors.remove(&name) {
+                self.unqueue(&entry.turn, Key::Connector(name.clone()));
+            }
+            self.board.remove_connector(&name);
+        }
+    }
+
+    fn put_class(&mut self, name: &str, class: Arc<CheckedClass>) {
+        let key = Key::Class(name.to_owned());
+        let before = self.classes.remove(name);
+        let (mut turn, before) = before.map_or_else(|| (Turn::default(), Reached::default()), |entry| (entry.turn, entry.reached));
+        self.unqueue(&turn, key.clone());
+        let spec = &class.class().spec;
+        let (api, reached) = match &spec.api {
+            None => (None, Reached::Unchecked),
+            Some(api) => match destination_url(api.reference.as_ref(), &api.uri, None, &self.settings.surroundings) {
+                // Until it is known better, what was known of it.
+                Ok(url) => (Some(url), before),
+                Err(error) => (None, Reached::Unresolved(format!("spec.api: {error}"))),
+            },
+        };
+        turn.change(self.new_version(), api.is_some());
+        self.queue_turn(&turn, key);
+        self.classes.insert(name.to_owned(), ClassEntry { class, api, reached, turn });
+        self.show_class(name);
+    }
+
+    fn put_connector(&mut self, name: &(String, String), subject: Subject) {
+        let key = Key::Connector(name.clone());
+        let before = self.connectors.remove(name);
+        let (mut turn, liveness, auth) = before.map_or_else(|| (Turn::default(), None, None), |entry| (entry.turn, entry.liveness, entry.auth));
+        self.unqueue(&turn, key.clone());
+        turn.change(self.new_version(), true);
+        self.queue_turn(&turn, key);
+        // What was found of it before holds until it is found anew, which takes a moment.
+        self.connectors.insert(name.clone(), ConnectorEntry { subject, liveness, auth, turn });
+    }
+
+    /// One that no object had before, not even one of the same name.
+    fn new_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    /// Takes the next one from the queue that is due.
+    fn next_due(&mut self) -> Option<Key> {
+        let (due, _) = self.queue.first()?;
+        (*due <= Instant::now()).then_some(())?;
+        self.queue.pop_first().map(|(_, key)| key)
+    }
+
+    /// What is to be done for an object whose turn it is.
+    fn begin(&mut self, key: Key) -> Option<impl Future<Output = Done> + use<>> {
+        let prober = self.settings.prober.clone();
+        let (version, work) = match &key {
+            Key::Class(name) => {
+                let entry = self.classes.get_mut(name)?;
+                let url = entry.api.clone()?;
+                let own = entry.class.class().spec.api.as_ref().map(|api| api.ca_certs.as_str()).unwrap_or_default();
+                let trust = TrustRoots::new(self.trust.certificates().map(Box::from).chain(pem_certificates(own)).collect());
+                (entry.turn.begin(), Work::Class { url, trust })
+            }
+            Key::Connector(name) => {
+                let entry = self.connectors.get_mut(name)?;
+                let class = self.classes.get(&entry.subject.connector.spec.connector_class_name);
+                let api = class.and_then(|class| class.api.clone());
+                let api_trust = class.and_then(|class| class.class.class().spec.api.as_ref()).map(|api| api.ca_certs.as_str()).unwrap_or_default();
+                let api_trust = TrustRoots::new(self.trust.certificates().map(Box::from).chain(pem_certificates(api_trust)).collect());
+                (entry.turn.begin(), Work::Connector { subject: Box::new(entry.subject.clone()), api, api_trust })
+            }
+        };
+        Some(async move { Done { found: work.run(&prober).await, key, version } })
+    }
+
+    fn end(&mut self, done: Done) {
+        let Done { key, version, found } = done;
+        let pace = self.settings.pace;
+        match (&key, found) {
+            (Key::Class(name), Found::Class(reached)) => {
+                let Some(entry) = self.classes.get_mut(name) else { return };
+                if entry.turn.end(version) {
+                    let verdict = if reached == Reached::Answers { Verdict::Passed } else { Verdict::NoAnswer };
+                    entry.turn.next(&pace, &[verdict]);
+                    let changed = entry.reached != reached;
+                    entry.reached = reached;
+                    if changed {
+                        let name = name.clone();
+                        self.show_class(&name);
+                        let of_class = |(_, entry): &(&(String, String), &ConnectorEntry)| entry.subject.connector.spec.connector_class_name == name;
+                        let connectors: Vec<_> = self.connectors.iter().filter(of_class).map(|(name, _)| name.clone()).collect();
+                        connectors.iter().for_each(|name| self.show_connector(name));
+                    }
+                }
+            }
+            (Key::Connector(name), Found::Connector { liveness, auth }) => {
+                let Some(entry) = self.connectors.get_mut(name) else { return };
+                if entry.turn.end(version) {
+                    let verdicts: Vec<Verdict> = [&liveness, &auth].into_iter().flatten().map(|outcome| outcome.verdict).collect();
+                    entry.turn.next(&pace, &verdicts);
+                    let at = now();
+                    for (role, outcome) in [(Role::Liveness, &liveness), (Role::Auth, &auth)] {
+                        if let Some(outcome) = outcome {
+                            self.board.count(role, outcome.verdict);
+                        }
+                    }
+                    let probed = |outcome: Option<Outcome>| outcome.map(|outcome| Probed { outcome, at: at.clone() });
+                    (entry.liveness, entry.auth) = (probed(liveness), probed(auth));
+                    let name = name.clone();
+                    self.show_connector(&name);
+                }
+            }
+            // A turn finds what it was begun for.
+            (Key::Class(_), Found::Connector { .. }) | (Key::Connector(_), Found::Class(_)) => {}
+        }
+        let turn = match &key {
+            Key::Class(name) => self.classes.get(name).map(|entry| &entry.turn),
+            Key::Connector(name) => self.connectors.get(name).map(|entry| &entry.turn),
+        };
+        if let Some(Turn { due: Some(due), running: None, .. }) = turn {
+            self.queue.insert((*due, key));
+        }
+    }
+
+    fn show_class(&self, name: &str) {
+        let Some(entry) = self.classes.get(name) else { return };
+        // The proxy is this program, whatever the class says.
+        let mut conditions = conditions::class(&entry.class, &entry.reached, &Reached::Answers);
+        let before = self.board.class(name).unwrap_or_default();
+        conditions::since(&mut conditions, &before, &now());
+        tell("ConnectorClass", name, &before, &conditions);
+        self.board.put_class(name, conditions);
+    }
+
+    fn show_connector(&self, name: &(String, String)) {
+        let Some(entry) = self.connectors.get(name) else { return };
+        let of_class = self.board.class(&entry.subject.connector.spec.connector_class_name);
+        let known = Known { class: of_class.as_deref(), liveness: entry.liveness.as_ref(), auth: entry.auth.as_ref(), ..Known::default() };
+        let mut conditions = entry.subject.conditions(self.flags, &known);
+        let before = self.board.connector(name).unwrap_or_default();
+        conditions::since(&mut conditions, &before, &now());
+        tell("Connector", &format!("{}/{}", name.0, name.1), &before, &conditions);
+        self.board.put_connector(name, conditions);
+    }
+
+    fn queue_turn(&mut self, turn: &Turn, key: Key) {
+        if let Some(due) = turn.due.filter(|_| turn.running.is_none()) {
+            self.queue.insert((due, key));
+        }
+    }
+
+    fn unqueue(&mut self, turn: &Turn, key: Key) {
+        if let Some(due) = turn.due {
+            self.queue.remove(&(due, key));
+        }
+    }
+}
+
+impl Turn {
+    /// The object is another than before.
+    fn change(&mut self, version: u64, probed: bool) {
+        self.version = version;
+        self.failures = 0;
+        self.due = probed.then(Instant::now);
+    }
+
+    /// It runs; returns which version of it.
+    fn begin(&mut self) -> u64 {
+        self.running = Some(self.version);
+        self.version
+    }
+
+    /// It has run; returns whether what was found is of use. If not, it is due already.
+    fn end(&mut self, version: u64) -> bool {
+        if self.running == Some(version) {
+            self.running = None;
+        }
+        self.version == version
+    }
+
+    fn next(&mut self, pace: &Pace, found: &[Verdict]) {
+        let good = found.iter().all(|verdict| *verdict == Verdict::Passed);
+        self.failures = if good { 0 } else { self.failures.saturating_add(1) };
+        // Nothing to ask, nothing to ask again before something changes.
+        self.due = (!found.is_empty()).then(|| Instant::now() + pace.pause(found, self.failures, chance()));
+    }
+}
+
+/// What one turn does, apart from everything that may change meanwhile.
+enum Work {
+    Class { url: String, trust: TrustRoots },
+    Connector { subject: Box<Subject>, api: Option<String>, api_trust: TrustRoots },
+}
+
+impl Work {
+    async fn run(self, prober: &Prober) -> Found {
+        match self {
+            Self::Class { url, trust } => Found::Class(reach(prober, &url, &trust).await),
+            Self::Connector { subject, api, api_trust } => {
+                let probe = async |role| match subject.request(role, api.as_deref()) {
+                    Ok(None) => None,
+                    Err(outcome) => Some(outcome),
+                    Ok(Some(request)) => Some(send(prober, &request, if request.to_api { &api_trust } else { &subject.trust }).await),
+                };
+                let (liveness, auth) = tokio::join!(probe(Role::Liveness), probe(Role::Auth));
+                Found::Connector { liveness, auth }
+            }
+        }
+    }
+}
+
+async fn send(prober: &Prober, request: &Request, trust: &TrustRoots) -> Outcome {
+    let ran = prober.run(request, trust).await;
+    if let Some(details) = ran.details() {
+        tracing::debug!(probe = request.shown(), details, "a probe got no answer");
+    }
+    ran.outcome
+}
+
+/// Whether anybody answers at a URL.
+async fn reach(prober: &Prober, url: &str, trust: &TrustRoots) -> Reached {
+    let address = match Address::parse(url) {
+        Ok(address) => address,
+        Err(error) => return Reached::Unresolved(format!("spec.api: {url:?}: {error}")),
+    };
+    let path = match address.prefix().as_str() {
+        "" => "/",
+        prefix => prefix,
+    };
+    match prober.get(address.origin(), path, trust, None).await {
+        Ok(_) => Reached::Answers,
+        Err(Some(failure @ Failure::Dial(DialError::Resolve(_)))) => Reached::Unresolved(format!("GET {url} : {}", failure.public())),
+        Err(Some(failure)) => Reached::Unreachable(format!("GET {url} : {}", failure.public())),
+        Err(None) => Reached::Unreachable(format!("GET {url} : no answer in time")),
+    }
+}
+
+/// Logs conditions that came to be false, and that no longer are.
+fn tell(kind: &str, name: &str, before: &[Condition], now: &[Condition]) {
+    let was = |condition_type: &str| before.iter().find(|condition| condition.condition_type == condition_type);
+    // Ready says only what the others say.
+    for condition in now.iter().filter(|condition| condition.condition_type != conditions::READY) {
+        let Condition { condition_type, status, reason, message, .. } = condition;
+        let before = was(condition_type);
+        match (before.map(|before| before.status), status) {
+            (Some(ConditionStatus::False), ConditionStatus::False) if before.is_some_and(|before| before.reason == *reason) => {}
+            (_, ConditionStatus::False) => tracing::warn!(kind, name, condition = %condition_type, %reason, "{message}"),
+            (Some(ConditionStatus::False), ConditionStatus::True) => tracing::info!(kind, name, condition = %condition_type, %reason, "holds again"),
+            _ => {}
+        }
+    }
+}
+
+/// RFC 3339, in whole seconds, as Kubernetes writes times.
+fn now() -> String {
+    let now = OffsetDateTime::now_utc();
+    now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default()
+}
+
+/// From 0 to 1. The keys of a new hasher are random enough to spread probes over time.
+fn chance() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    random as f64 / u64::MAX as f64
+}

@@ -1,0 +1,200 @@
+//! Conditions that follow what changes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use connectors_crd::{CheckedClass, Condition, ConditionStatus, Objects, Subject, Surroundings};
+use connectors_probe::{Board, Following, Pace, Rows, Settings, follow};
+use connectors_testkit::{Captured, Tool, assert_absent, wait_for};
+use serde_json::json;
+use world::{CANARY, PATIENCE, authorization, class, nobody, prober, probing, secret, subject};
+
+/// Long enough that nothing here is probed again for its interval.
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct World {
+    objects: Arc<Mutex<Objects>>,
+    board: Board,
+    following: Following,
+}
+
+impl World {
+    fn start(objects: Objects, interval: Duration) -> Self {
+        let objects = Arc::new(Mutex::new(objects));
+        let (board, source) = (Board::default(), objects.clone());
+        let surroundings = Surroundings { cluster_domain: "cluster.local".into(), system_namespace: "connectors-system".into() };
+        let settings = Settings { prober: prober(PATIENCE), pace: Pace { interval }, surroundings };
+        let following = follow(settings, board.clone(), move || source.lock().unwrap().clone()).unwrap();
+        Self { objects, board, following }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Objects)) {
+        change(&mut self.objects.lock().unwrap());
+        self.following.teller()();
+    }
+
+    /// The conditions of `team/repo` by type.
+    fn conditions(&self) -> BTreeMap<String, Condition> {
+        let rows = self.board.rows().connectors;
+        let own = rows.into_iter().find(|row| row.name == "repo").map(|row| row.conditions).unwrap_or_default();
+        own.into_iter().map(|condition| (condition.condition_type.clone(), condition)).collect()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, condition_type: &str, expect: &str) -> Condition {
+        let told = |condition: &Condition| format!("{:?} {}", condition.status, condition.reason);
+        wait_for(&format!("{condition_type}={expect}"), || self.conditions().get(condition_type).is_some_and(|condition| told(condition) == expect));
+        self.conditions()[condition_type].clone()
+    }
+
+    /// How many authentication probes had that outcome.
+    fn count(&self, outcome: &str) -> u64 {
+        self.board.counts().into_iter().find(|(key, _)| *key == ("auth", outcome)).unwrap().1
+    }
+}
+
+fn strict() -> Tool {
+    Tool::answering(|seen| {
+        let status = match seen.target() {
+            "/user" if seen.header("X-Token") != [CANARY] => 401,
+            _ => 200,
+        };
+        format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").into_bytes()
+    })
+}
+
+fn objects(subject: Subject) -> Objects {
+    Objects { classes: subject.class.clone().into_iter().collect(), connectors: vec![subject], ..Objects::default() }
+}
+
+fn asking() -> Arc<CheckedClass> {
+    probing(json!({"path": "/user", "httpHeaders": authorization()}))
+}
+
+#[test]
+fn p23_a_changed_secret_is_probed_at_once_and_told_nowhere() {
+    let log = Captured::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_max_level(tracing::Level::TRACE).finish();
+    // For the thread that probes, too.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let (tool, class) = (strict(), alive_and_asking());
+    let with = |password: &str| subject(&tool.url(), &class, Some(secret(password)));
+    let world = World::start(objects(with(CANARY)), HOUR);
+    let good = world.wait_for("Ready", "True Ready");
+    assert!(world.conditions()["AuthReady"].last_probe_time.is_some() && good.last_transition_time.is_some());
+
+    world.change(|objects| objects.connectors = vec![with("wrong-password-5521")]);
+    let bad = world.wait_for("Ready", "False AuthenticationFailed");
+    assert_eq!(bad.message, format!("GET {}/user : 401", tool.url()));
+    assert_eq!(world.conditions()["LivenessReady"].status, ConditionStatus::True);
+    world.change(|objects| objects.connectors = vec![with(CANARY)]);
+    world.wait_for("Ready", "True Ready");
+    assert_eq!((world.count("passed"), world.count("refused")), (2, 1));
+
+    world.change(|objects| objects.connectors[0].secret = None);
+    world.wait_for("SecretReady", "False SecretNotFound");
+    world.wait_for("AuthReady", "Unknown SecretNotFound");
+
+    world.change(|objects| objects.connectors.clear());
+    wait_for("the row to go", || world.board.rows().connectors.is_empty());
+    let text = format!("{} {:?} {:?}", log.text(), world.board.rows(), world.board.counts());
+    assert_absent("the log", &text, &[CANARY, "wrong-password-5521"]);
+    assert!(log.text().contains("AuthenticationFailed") && log.text().contains("holds again"), "{}", log.text());
+}
+
+/// With a liveness probe that everybody passes.
+fn alive_and_asking() -> Arc<CheckedClass> {
+    class(json!({
+        "livenessProbe": {"http": {"path": "/"}},
+        "authProbes": [{"authName": "basicAuth", "probe": {"http": {"path": "/user", "httpHeaders": authorization()}}}],
+    }))
+}
+
+#[test]
+fn what_does_not_change_is_not_probed_again() {
+    let tool = strict();
+    let class = alive_and_asking();
+    let one = subject(&tool.url(), &class, Some(secret(CANARY)));
+    let world = World::start(objects(one), HOUR);
+    world.wait_for("Ready", "True Ready");
+    let asked = tool.seen().len();
+    let before = world.conditions();
+    // Another Connector comes, of which the class has been probed already.
+    let other = {
+        let mut other = subject(&tool.url(), &class, None);
+        let mut connector = (*other.connector).clone();
+        connector.metadata.name = "other".into();
+        other.connector = Arc::new(connector);
+        other
+    };
+    world.change(|objects| objects.connectors.push(other));
+    wait_for("the other's probe", || world.count("refused") == 1);
+    assert_eq!(world.conditions(), before);
+    assert_eq!(tool.seen().len(), asked + 2);
+}
+
+#[test]
+fn everything_is_probed_again_after_the_interval() {
+    let taken = Arc::new(AtomicBool::new(true));
+    let now = taken.clone();
+    let tool = Tool::answering(move |_| {
+        let status = if now.load(Ordering::SeqCst) { 200 } else { 503 };
+        format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").into_bytes()
+    });
+    let world = World::start(objects(subject(&tool.url(), &asking(), Some(secret(CANARY)))), Duration::from_millis(50));
+    world.wait_for("Ready", "True Ready");
+    taken.store(false, Ordering::SeqCst);
+    let failed = world.wait_for("LivenessReady", "False ProbeFailed");
+    assert_eq!(failed.message, format!("GET {}/user : 503", tool.url()));
+    taken.store(true, Ordering::SeqCst);
+    world.wait_for("Ready", "True Ready");
+    // And nothing is once nobody wants to know.
+    drop(world.following);
+    let mut asked = tool.seen().len();
+    wait_for("the probes to end", || {
+        std::thread::park_timeout(Duration::from_millis(200));
+        std::mem::replace(&mut asked, tool.seen().len()) == tool.seen().len()
+    });
+}
+
+#[test]
+fn a_class_is_ready_once_its_api_answers() {
+    let plugin = Tool::answering(|_| b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let with_api = |uri: &str| class(json!({"api": {"uri": uri}}));
+    let of = |class: &Arc<CheckedClass>| subject("https://git.example", class, None);
+    let (_nobody, gone) = nobody();
+    let world = World::start(objects(of(&with_api(&gone))), HOUR);
+    let failed = world.wait_for("ConnectorClassReady", "False ConnectorClassNotReady");
+    assert!(failed.message.contains(&format!("GET {gone} : no connection can be made: connection refused")), "{}", failed.message);
+    world.change(|objects| *objects = self::objects(of(&with_api(&plugin.url()))));
+    // Any status is an answer.
+    world.wait_for("ConnectorClassReady", "True ConnectorClassReady");
+    let Rows { classes, .. } = world.board.rows();
+    assert_eq!(classes[0].conditions.iter().map(|condition| &*condition.reason).collect::<Vec<_>>(), ["APIReady", "NonProxy", "Ready"]);
+    world.change(|objects| *objects = self::objects(of(&with_api("http://plugin.invalid"))));
+    world.wait_for("Ready", "False ConnectorClassNotReady");
+    let Rows { classes, .. } = world.board.rows();
+    assert_eq!(classes[0].conditions[0].reason, "AddressUnresolved");
+}
+
+#[test]
+fn a_result_of_what_is_no_more_is_not_believed() {
+    // The first request is held until the Connector has changed.
+    let (go_on, slow) = Tool::held();
+    let quick = strict();
+    let class = asking();
+    let world = World::start(objects(subject(&slow.url(), &class, Some(secret(CANARY)))), HOUR);
+    wait_for("both requests", || slow.seen().len() == 2);
+    world.change(|objects| objects.connectors = vec![subject(&quick.url(), &class, Some(secret("wrong")))]);
+    // It waits for its turn: of one Connector, one at a time is probed.
+    go_on.send(()).unwrap();
+    go_on.send(()).unwrap();
+    world.wait_for("AuthReady", "False AuthenticationFailed");
+    assert_eq!((world.count("passed"), world.count("refused")), (0, 1));
+}
