@@ -24,7 +24,7 @@ pub(crate) enum Compiled {
     /// A request to the tool.
     Http(Box<Http>),
     /// A request to the class's API: its path.
-    Api(Text),
+    Api(Box<Text>),
 }
 
 /// A request to the tool.
@@ -71,7 +71,7 @@ pub(crate) fn probe(probe: &Probe, has_api: bool, field: &FieldPath<'_>, found: 
         (None, None) => found.error(field, "must have one of http and api"),
         (Some(_), Some(_)) => found.error(field, "must have only one of http and api"),
         (Some(probe), None) => return http(probe, &field.key("http"), found).map(|http| Compiled::Http(Box::new(http))),
-        (None, Some(probe)) => return api(probe, has_api, &field.key("api"), found).map(Compiled::Api),
+        (None, Some(probe)) => return api(probe, has_api, &field.key("api"), found).map(|path| Compiled::Api(Box::new(path))),
     }
     None
 }
