@@ -7,6 +7,7 @@
 pub mod chunked_body;
 pub mod host_and_path;
 pub mod mapping;
+pub mod probe_location;
 pub mod proxy_authorization;
 pub mod request_head;
 pub mod response_head;
@@ -20,10 +21,11 @@ mod paths;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. A target's seeds are in the folder `seeds` below this package, in one of its name.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("chunked_body", chunked_body::check),
     ("host_and_path", host_and_path::check),
     ("mapping", mapping::check),
+    ("probe_location", probe_location::check),
     ("proxy_authorization", proxy_authorization::check),
     ("request_head", request_head::check),
     ("response_head", response_head::check),

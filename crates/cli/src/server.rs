@@ -37,7 +37,7 @@ pub(crate) struct Server {
     /// Follows changes until it is dropped.
     _watch: Watch,
     /// Probes tools until it is dropped.
-    _probes: Option<Following>,
+    probes: Option<Following>,
 }
 
 impl Options {
@@ -92,11 +92,13 @@ impl Server {
                 let source = directory.clone();
                 let following = probes::follow(settings, board, move || source.objects())?;
                 directory.on_change(following.teller());
+                // What changed before anybody was to be told of it.
+                following.teller()();
                 Some(following)
             }
             _ => None,
         };
-        Ok(Self { running, directory, observer, drain, conditions, _watch: watch, _probes: probes })
+        Ok(Self { running, directory, observer, drain, conditions, _watch: watch, probes })
     }
 
     /// Where the proxy listens.
@@ -124,6 +126,7 @@ impl Server {
 
     /// Stops accepting, and lets requests in flight finish.
     pub(crate) fn stop(self) {
+        drop(self.probes);
         self.running.stop();
     }
 }

@@ -89,7 +89,9 @@ impl Failure {
 /// Sends a request and reads the answer. Takes as long as the other side lets it.
 pub(crate) async fn exchange(dialer: &Dialer, wanted: &Wanted<'_>) -> Result<Got, Failure> {
     // Written before there is a connection, so that nobody is called for what can't be said. Wiped, since it has the credential.
-    let mut request = Zeroizing::new(Vec::with_capacity(4096));
+    // Large enough from the start, so that growing leaves no copy behind.
+    let given: usize = wanted.headers.iter().map(|(name, value)| name.len() + value.expose().len() + 4).sum();
+    let mut request = Zeroizing::new(Vec::with_capacity(1024 + wanted.target.len() + given));
     write(&mut request, wanted).map_err(Failure::Write)?;
     let connected = dialer.connect(wanted.origin, wanted.trust, wanted.reach, Alpn::Http1).await.map_err(Failure::Dial)?;
     let mut stream = connected.stream;

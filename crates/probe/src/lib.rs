@@ -19,3 +19,4 @@ pub use exchange::{Failure, Got, MAX_BODY_BYTES};
 pub use follow::{Following, Settings, follow};
 pub use pace::Pace;
 pub use prober::{MAX_REDIRECTS, Prober, Ran};
+pub use redirect::{BadLocation, resolve_location};

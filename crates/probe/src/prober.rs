@@ -10,7 +10,7 @@ use connectors_net::{Dialer, Reach};
 use tokio::time::timeout;
 
 use crate::exchange::{Failure, Got, MAX_BODY_BYTES, Wanted, exchange};
-use crate::redirect::resolve;
+use crate::redirect::resolve_location;
 
 /// Redirects that are followed in a row.
 pub const MAX_REDIRECTS: usize = 10;
@@ -92,7 +92,7 @@ impl Prober {
             };
             let got = exchange(&self.dialer, &wanted).await.map_err(Stopped::Failure)?;
             let Some(location) = location(&got).filter(|_| request.follow) else { return Ok(got) };
-            let (next, path) = resolve(&origin, target.expose(), location).map_err(|error| Stopped::Why(format!("{} : {error}", got.status)))?;
+            let (next, path) = resolve_location(&origin, target.expose(), location).map_err(|error| Stopped::Why(format!("{} : {error}", got.status)))?;
             if next != origin {
                 headers = &[];
                 *led_to = Some(next.clone());

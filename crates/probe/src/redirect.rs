@@ -4,7 +4,7 @@ use connectors_core::{Host, Origin, Scheme};
 
 /// Why a Location leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadLocation {
+pub enum BadLocation {
     /// Another scheme than http and https.
     #[error("it redirects to something else than http or https")]
     Scheme,
@@ -17,7 +17,10 @@ pub(crate) enum BadLocation {
 }
 
 /// The origin and the request target that a Location means, in an answer to a request for `target` at `origin`. A fragment is dropped.
-pub(crate) fn resolve(origin: &Origin, target: &[u8], location: &[u8]) -> Result<(Origin, Vec<u8>), BadLocation> {
+///
+/// # Errors
+/// It means nothing that a probe could be sent to, or could be read in several ways.
+pub fn resolve_location(origin: &Origin, target: &[u8], location: &[u8]) -> Result<(Origin, Vec<u8>), BadLocation> {
     let location = std::str::from_utf8(location.trim_ascii()).map_err(|_| BadLocation::Invalid)?;
     let location = location.split('#').next().unwrap_or_default();
     if location.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
@@ -100,7 +103,7 @@ mod tests {
     #[test]
     fn p12_locations_lead_where_browsers_would_go() {
         let base = Address::parse("https://tool.example:8443").unwrap().origin().clone();
-        let to = |location: &str| match resolve(&base, b"/a/b/c?q=1", location.as_bytes()) {
+        let to = |location: &str| match resolve_location(&base, b"/a/b/c?q=1", location.as_bytes()) {
             Ok((origin, target)) => format!("{}://{}{}", origin.scheme().as_str(), origin.authority(), String::from_utf8(target).unwrap()),
             Err(error) => format!("{error:?}"),
         };
