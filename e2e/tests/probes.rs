@@ -1,13 +1,18 @@
-//! Probes of a real Git server: what `connectors get`, the admin port and the metrics say of it, and how soon.
+//! Probes of real tools: what `connectors get`, the admin port and the metrics say of it, and how soon.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use std::time::{Duration, Instant};
 
-use connectors_e2e::{Canaries, Connector, Connectors, Folder, GitServer, TestCa, basic_secret, ca_secret, get, run, unique, wait_for};
+use connectors_e2e::{
+    Canaries, Connector, Connectors, Folder, GitServer, Gitea, TestCa, basic_secret, bearer_secret, ca_secret, get, run, unique, wait_at_most,
+};
 use serde_json::Value;
 
 /// How long it may take until a new Secret has been tried.
 const NOTICED_WITHIN: Duration = Duration::from_secs(2);
+
+/// For a state that has nothing to do with time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// As for any Git server over smart HTTP: alive is whoever answers, and a repository tells whether the credential is good.
 const CLASS: &str = r#"apiVersion: connectors.alauda.io/v1alpha1
@@ -63,10 +68,14 @@ fn condition(folder: &Folder, wanted: &str) -> (String, String, String) {
 
 #[track_caller]
 fn wait_until(folder: &Folder, wanted: &str, status: &str, reason: &str) -> String {
-    wait_for(format!("{wanted} to be {status} {reason}"), || {
+    let mut last = None;
+    let reached = wait_at_most(PATIENCE, || {
         let (found, why, message) = condition(folder, wanted);
-        (found == status && why == reason).then_some(message)
-    })
+        let reached = (found == status && why == reason).then(|| message.clone());
+        last = Some((found, why, message));
+        reached
+    });
+    reached.unwrap_or_else(|| panic!("{wanted} is not {status} {reason}, but {last:?}"))
 }
 
 /// The lines of `connectors get connectors`, as words.
@@ -130,6 +139,49 @@ fn a_rotated_secret_is_tried_at_once_and_seen_everywhere() {
     for (place, text) in [("/conditions", page.text()), ("the metrics", metrics), ("the log", proxy.errors()), ("the records", proxy.output())] {
         canaries.assert_absent(place, text);
     }
+}
+
+/// A forge with a REST API: a page that leads people to its login is alive, and the API tells whom a token belongs to.
+const FORGE: &str = r#"apiVersion: connectors.alauda.io/v1alpha1
+kind: ConnectorClass
+metadata:
+  name: git
+spec:
+  auth:
+    types:
+    - name: tokenAuth
+      secretType: connectors.cpaas.io/bearer-token
+  livenessProbe:
+    http:
+      path: /user/settings
+      response:
+        cel: response.statusCode == 200 && response.bodyString.contains('user_name')
+  authProbes:
+  - authName: tokenAuth
+    probe:
+      http:
+        path: /api/v1/user
+        httpHeaders:
+        - {name: Authorization, value: "{{ with .Secret }}token {{ .StringData.token }}{{ end }}"}
+        response:
+          cel: response.statusCode == 200 && response.body.login == 'owner'
+"#;
+
+#[test]
+fn a_forge_tells_whose_token_it_is() {
+    let gitea = Gitea::shared_tls();
+    let connector = Connector::new("team/git", "git", &gitea.url()).auth("tokenAuth", "git").ca("ca").yaml();
+    let folder = Folder::new().with(&[FORGE.to_owned(), connector, ca_secret("team/ca", &gitea.ca().unwrap())]);
+    folder.write("secret.yaml", &bearer_secret("team/git", gitea.token()));
+    let proxy = Connectors::start(&folder);
+    wait_until(&folder, "Ready", "True", "Ready");
+    let wrong = unique("token");
+    folder.write("secret.yaml", &bearer_secret("team/git", &wrong));
+    let message = wait_until(&folder, "Ready", "False", "AuthenticationFailed");
+    assert_eq!(message, format!("GET {}/api/v1/user : 401, and spec.authProbes[0].probe.http.response.cel is false", gitea.url()));
+    let canaries = Canaries::default().add("the token", gitea.token()).add("the wrong token", &wrong);
+    canaries.assert_absent("the log", proxy.errors());
+    canaries.assert_absent("the conditions", get(proxy.admin(), "/conditions", &[]).unwrap().text());
 }
 
 #[test]

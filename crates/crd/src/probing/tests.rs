@@ -243,3 +243,81 @@ fn what_is_wrong_with_a_probe_is_found_with_its_class() {
         assert!(found.len() == 1 && found[0].starts_with(expect), "{found:?} / {expect}");
     }
 }
+
+/// What classes of known tools ask for, as one would write them.
+#[test]
+fn known_tools() {
+    let prefix = r#"{{ (.Connector.Spec.Address | urlParse).path | trimSuffix "/" }}"#;
+    let basic = r#"{{ if .Secret }}Basic {{ printf "%s:%s" .Secret.StringData.username .Secret.StringData.password | b64enc }}{{ end }}"#;
+    let sonar = r#"{{ if .Secret }}Basic {{ printf "%s:" .Secret.StringData.token | b64enc }}{{ end }}"#;
+    let bearer = "{{ if .Secret }}Bearer {{ .Secret.StringData.token }}{{ end }}";
+    // The check of a repository that refuses anonymous callers; without a Secret whatever answers will do.
+    let maven = format!("{{{{ if .Secret }}}}{prefix}{{{{ end }}}}/");
+    let token = || secret("repo", crate::BEARER_TOKEN, &[("token", "t")]);
+    let header = |name: &str, value: &str| json!([{"name": name, "value": value}]);
+    for (address, http, secret, url, sent) in [
+        (
+            "https://nexus.example/repository/npm/",
+            json!({"path": format!("{prefix}/"), "httpHeaders": header("Authorization", basic)}),
+            credentials(),
+            "https://nexus.example/repository/npm/",
+            "Authorization: Basic dTpw",
+        ),
+        (
+            "https://pypi.example",
+            json!({"path": format!("{prefix}/simple/"), "httpHeaders": header("Authorization", basic)}),
+            credentials(),
+            "https://pypi.example/simple/",
+            "Authorization: Basic dTpw",
+        ),
+        (
+            "https://nexus.example/repository/maven",
+            json!({"path": maven, "httpHeaders": header("Authorization", basic)}),
+            credentials(),
+            "https://nexus.example/repository/maven/",
+            "Authorization: Basic dTpw",
+        ),
+        (
+            "https://gitlab.example",
+            json!({"path": "/api/v4/user", "httpHeaders": header("Private-Token", "{{ with .Secret }}{{ .StringData.token }}{{ end }}")}),
+            token(),
+            "https://gitlab.example/api/v4/user",
+            "Private-Token: t",
+        ),
+        (
+            "https://github.com",
+            json!({"path": "/rate_limit", "host": "api.github.com", "scheme": "https", "httpHeaders": header("Authorization", bearer)}),
+            token(),
+            "https://api.github.com/rate_limit",
+            "Authorization: Bearer t",
+        ),
+        (
+            "https://k8s.example:6443/kubernetes/global",
+            json!({"path": format!("{prefix}/api"), "httpHeaders": header("Authorization", bearer)}),
+            token(),
+            "https://k8s.example:6443/kubernetes/global/api",
+            "Authorization: Bearer t",
+        ),
+        (
+            "http://sonar.example:9000",
+            json!({"path": "/api/authentication/validate", "httpHeaders": header("Authorization", sonar), "response": {"cel": "response.statusCode == 200 && response.body.valid"}}),
+            token(),
+            "http://sonar.example:9000/api/authentication/validate",
+            "Authorization: Basic dDo=",
+        ),
+    ] {
+        let request = self::sent(http, json!({"address": address}), Some(&secret)).unwrap();
+        let lines: Vec<String> = request.headers.iter().map(|(name, value)| format!("{name}: {}", value.expose_str().unwrap())).collect();
+        let target = request.target.expose_str().unwrap();
+        assert_eq!(
+            (format!("{}://{}{target}", request.origin.scheme().as_str(), request.origin.authority()), &*lines),
+            (url.to_owned(), &[sent.to_owned()][..])
+        );
+        // Nothing of these comes from the Secret, so all of it can be told.
+        assert_eq!(request.shown(), format!("GET {url}"));
+    }
+    let anonymous =
+        self::sent(json!({"path": maven, "httpHeaders": header("Authorization", basic)}), json!({"address": "https://nexus.example/repository/maven"}), None)
+            .unwrap();
+    assert_eq!((anonymous.target.expose_str(), anonymous.headers.len()), (Some("/"), 0));
+}
