@@ -107,6 +107,21 @@ struct ClassEntry {
     turn: Turn,
 }
 
+/// The API of a class.
+struct Api {
+    url: String,
+    trust: TrustRoots,
+}
+
+impl ClassEntry {
+    /// Its API, with the CAs that count for every Connector and its own.
+    fn api(&self, system: &TrustRoots) -> Option<Api> {
+        let own = pem_certificates(&self.class.class().spec.api.as_ref()?.ca_certs);
+        let trust = TrustRoots::new(system.certificates().map(Box::from).chain(own).collect());
+        Some(Api { url: self.api.clone()?, trust })
+    }
+}
+
 struct ConnectorEntry {
     subject: Subject,
     liveness: Option<Probed>,
@@ -266,18 +281,14 @@ impl Follower {
         let (version, work) = match &key {
             Key::Class(name) => {
                 let entry = self.classes.get_mut(name)?;
-                let url = entry.api.clone()?;
-                let own = entry.class.class().spec.api.as_ref().map(|api| api.ca_certs.as_str()).unwrap_or_default();
-                let trust = TrustRoots::new(self.trust.certificates().map(Box::from).chain(pem_certificates(own)).collect());
-                (entry.turn.begin(), Work::Class { url, trust })
+                let api = entry.api(&self.trust)?;
+                (entry.turn.begin(), Work::Class(api))
             }
             Key::Connector(name) => {
                 let entry = self.connectors.get_mut(name)?;
                 let class = self.classes.get(&entry.subject.connector.spec.connector_class_name);
-                let api = class.and_then(|class| class.api.clone());
-                let api_trust = class.and_then(|class| class.class.class().spec.api.as_ref()).map(|api| api.ca_certs.as_str()).unwrap_or_default();
-                let api_trust = TrustRoots::new(self.trust.certificates().map(Box::from).chain(pem_certificates(api_trust)).collect());
-                (entry.turn.begin(), Work::Connector { subject: Box::new(entry.subject.clone()), api, api_trust })
+                let api = class.and_then(|class| class.api(&self.trust));
+                (entry.turn.begin(), Work::Connector { subject: Box::new(entry.subject.clone()), api })
             }
         };
         Some(async move { Done { found: work.run(&prober).await, key, version } })
@@ -398,19 +409,22 @@ impl Turn {
 
 /// What one turn does, apart from everything that may change meanwhile.
 enum Work {
-    Class { url: String, trust: TrustRoots },
-    Connector { subject: Box<Subject>, api: Option<String>, api_trust: TrustRoots },
+    Class(Api),
+    Connector { subject: Box<Subject>, api: Option<Api> },
 }
 
 impl Work {
     async fn run(self, prober: &Prober) -> Found {
         match self {
-            Self::Class { url, trust } => Found::Class(reach(prober, &url, &trust).await),
-            Self::Connector { subject, api, api_trust } => {
-                let probe = async |role| match subject.request(role, api.as_deref()) {
+            Self::Class(Api { url, trust }) => Found::Class(reach(prober, &url, &trust).await),
+            Self::Connector { subject, api } => {
+                let probe = async |role| match subject.request(role, api.as_ref().map(|api| api.url.as_str())) {
                     Ok(None) => None,
                     Err(outcome) => Some(outcome),
-                    Ok(Some(request)) => Some(send(prober, &request, if request.to_api { &api_trust } else { &subject.trust }).await),
+                    Ok(Some(request)) => {
+                        let trust = api.as_ref().filter(|_| request.to_api).map_or(&subject.trust, |api| &api.trust);
+                        Some(send(prober, &request, trust).await)
+                    }
                 };
                 let (liveness, auth) = tokio::join!(probe(Role::Liveness), probe(Role::Auth));
                 Found::Connector { liveness, auth }
