@@ -8,8 +8,9 @@ use connectors_e2e::{
 };
 use serde_json::Value;
 
-/// How long it may take until a new Secret has been tried.
-const NOTICED_WITHIN: Duration = Duration::from_secs(2);
+/// How long it may take until a new Secret has been tried. Far less than until it would be tried anyway, and enough for a machine that has other things to do:
+/// by itself it takes about a tenth of a second.
+const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 
 /// For a state that has nothing to do with time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -110,6 +111,7 @@ fn a_rotated_secret_is_tried_at_once_and_seen_everywhere() {
     folder.write("secret.yaml", &basic_secret("team/git", "bot", &wrong));
     let rotated = Instant::now();
     let message = wait_until(&folder, "AuthReady", "False", "AuthenticationFailed");
+    println!("tried and told within {:?}", rotated.elapsed());
     assert!(rotated.elapsed() <= NOTICED_WITHIN, "after {:?}", rotated.elapsed());
     let url = format!("{}/repo.git/info/refs?service=git-upload-pack", server.url());
     assert_eq!(message, format!("GET {url} : 401"));
