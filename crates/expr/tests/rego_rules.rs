@@ -49,11 +49,29 @@ fn extractors() {
     check("auth := {", "compile: 3:1: …");
     check("auth := upper(1)", "compile: 2:15: upper: argument 1 is a number, and must be a string");
     check("auth := concat(\",\")", "compile: 2:9: concat takes 2 arguments, not 1");
-    check("auth := http.send({})", "compile: 2:9: http.send isn't available here…");
-    check("auth := opa.runtime()", "compile: 2:9: opa.runtime isn't available here…");
-    check("auth := r { r := net.lookup_ip_addr(\"x\") }", "compile: 2:18: net.lookup_ip_addr isn't available here…");
     check("auth := f(1)\nf(x) := f(x)", "compile: 3:1: rule data.proxy.f is recursive…");
     check("auth = {\"token\": \"t\"} if { y(1) }", "compile: 2:28: undefined function y");
+}
+
+/// Wherever they are written, whether or not it is ever evaluated.
+#[test]
+fn p17_rules_reach_neither_network_nor_environment() {
+    let check = |rules: &str, expect: &str| {
+        let found = extracted(rules, request(&vec![], "", None));
+        assert!(found.starts_with(&format!("compile: {expect} isn't available here: ")), "{rules}: {found}");
+    };
+    check("auth := http.send({})", "2:9: http.send");
+    check("auth := opa.runtime()", "2:9: opa.runtime");
+    check("auth := {\"token\": opa.runtime().env.HOME}", "2:19: opa.runtime");
+    check("auth := r { r := net.lookup_ip_addr(\"x\") }", "2:18: net.lookup_ip_addr");
+    check("auth := {\"token\": \"t\"}\nnever { false; http.send({}) }", "3:16: http.send");
+    check("auth := {\"token\": \"t\"}\nf(x) := http.send(x)", "3:9: http.send");
+    check("auth := {\"token\": [x | x := http.send({})][0]}", "2:29: http.send");
+    check("auth := {\"token\": \"t\"} if { every x in [1] { http.send({}) } }", "2:46: http.send");
+    check("auth := {\"token\": upper(\"t\")} { true } else := http.send({}) { true }", "2:48: http.send");
+    // Nor in the place of another function.
+    let found = extracted("auth := x { x := upper(\"t\") with upper as http.send }", request(&vec![], "", None));
+    assert_eq!(found, "compile: 2:43: use of undefined variable `http` is unsafe");
 }
 
 #[test]

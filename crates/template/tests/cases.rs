@@ -36,6 +36,25 @@ fn every_function_is_there() {
     }
 }
 
+/// Neither where they would be called nor where they never would.
+#[test]
+fn p16_templates_see_nothing_of_the_machine() {
+    for (name, argument) in [("env", "HOME"), ("expandenv", "$HOME"), ("getHostByName", "localhost")] {
+        for text in [
+            format!("{{{{ {name} {argument:?} }}}}"),
+            format!("{{{{ {argument:?} | {name} }}}}"),
+            format!("{{{{ printf \"%s\" ({name} {argument:?}) }}}}"),
+            format!("{{{{ call {name} {argument:?} }}}}"),
+            format!("{{{{ if false }}}}{{{{ {name} {argument:?} }}}}{{{{ end }}}}"),
+            format!("{{{{ define \"never\" }}}}{{{{ {name} {argument:?} }}}}{{{{ end }}}}"),
+            format!("{{{{ with $x := {name} {argument:?} }}}}{{{{ $x }}}}{{{{ end }}}}"),
+        ] {
+            let error = Template::parse("t", &text, Options::default()).err().map(|error| error.to_string());
+            assert_eq!(error.as_deref(), Some(format!("template: t:1: function \"{name}\" not defined").as_str()), "{text}");
+        }
+    }
+}
+
 fn check(table: &str, count: usize) {
     let mut wrong = Vec::new();
     let mut seen = 0;
