@@ -252,15 +252,8 @@ impl Identities {
 
     /// Whose token this is, `now`.
     pub(crate) async fn caller(&self, token: SecretRef<'_>, settings: &Settings, now: Moment) -> Result<Arc<Logged>, Unauthenticated> {
-        let place = self.recent.borrow();
-        match place.get(token) {
-            Some(accepted) if self.holds(accepted, now) => return Ok(accepted.caller.clone()),
-            // It isn't good any more, or has to be asked about.
-            Some(_) => {
-                drop(place);
-                self.recent.borrow_mut().remove(token);
-            }
-            None => drop(place),
+        if let Some(caller) = self.recall(token, now) {
+            return Ok(caller);
         }
         let key = self.hash(token);
         match self.known.borrow().get(&key) {
@@ -293,6 +286,19 @@ impl Identities {
         let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
         hasher.write(token.expose());
         hasher.finish128().as_u128()
+    }
+
+    /// Whose token this is, if it is one of those that are kept themselves.
+    fn recall(&self, token: SecretRef<'_>, now: Moment) -> Option<Arc<Logged>> {
+        let recent = self.recent.borrow();
+        let accepted = recent.get(token)?;
+        if self.holds(accepted, now) {
+            return Some(accepted.caller.clone());
+        }
+        drop(recent);
+        // It isn't good any more, or has to be asked about.
+        self.recent.borrow_mut().remove(token);
+        None
     }
 
     /// Whether what was accepted may still be believed.

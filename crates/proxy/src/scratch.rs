@@ -15,10 +15,13 @@ const MAX_KEPT: usize = 1024;
 /// A buffer that has grown beyond this isn't kept.
 const MAX_CAPACITY: usize = 16 * 1024;
 
+/// One kind of what is lent; see [`Lent`].
+type Lendable<T> = RefCell<Kept<Box<T>>>;
+
 thread_local! {
-    static REQUESTS: RefCell<Kept<Box<RequestHead>>> = const { RefCell::new(Kept::new()) };
-    static RESPONSES: RefCell<Kept<Box<ResponseHead>>> = const { RefCell::new(Kept::new()) };
-    static BYTES: RefCell<Kept<Box<Vec<u8>>>> = const { RefCell::new(Kept::new()) };
+    static REQUESTS: Lendable<RequestHead> = const { RefCell::new(Kept::new()) };
+    static RESPONSES: Lendable<ResponseHead> = const { RefCell::new(Kept::new()) };
+    static BYTES: Lendable<Vec<u8>> = const { RefCell::new(Kept::new()) };
     static INPUTS: RefCell<Kept<BytesMut>> = const { RefCell::new(Kept::new()) };
 }
 
