@@ -54,7 +54,7 @@ impl Address {
         }
         let (host, port) = Host::parse_with_port(authority).map_err(AddressError::Host)?;
         if !path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
-            return Err(AddressError::Path(PathError::Control));
+            return Err(AddressError::Path(PathError::Plain));
         }
         let prefix = PathPrefix::parse(path).map_err(AddressError::Path)?;
         Ok(Self { origin: Origin::new(scheme, host, port), prefix })
@@ -117,7 +117,7 @@ mod tests {
             ("https://", AddressError::Host(HostError::Empty)),
             ("https://a:0", AddressError::Host(HostError::Port)),
             ("https://a/x/../y", AddressError::Path(PathError::DotSegment)),
-            ("https://a/x y", AddressError::Path(PathError::Control)),
+            ("https://a/x y", AddressError::Path(PathError::Plain)),
         ] {
             assert_eq!(Address::parse(text), Err(expect), "{text}");
         }

@@ -28,6 +28,9 @@ pub enum PathError {
     /// `%00`, or another encoded control character.
     #[error("the path has an encoded control character")]
     Control,
+    /// A blank, a backslash or another character that no URL has in it (RFC 3986 §2).
+    #[error("the path has a character that must be percent-encoded in a URL, such as a blank (%20)")]
+    Plain,
 }
 
 impl<'a> RequestPath<'a> {

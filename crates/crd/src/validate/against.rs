@@ -28,7 +28,8 @@ fn belongs_to_auth(class: &ConnectorClass, name: &str) -> Option<String> {
 
 fn auth(given: Option<&ConnectorAuth>, class: &ConnectorClass, field: &FieldPath<'_>, found: &mut Problems) {
     let types = &class.spec.auth.types;
-    let names = || types.iter().map(|auth| auth.name.as_str());
+    // One without a name is an error of the class.
+    let names = || types.iter().map(|auth| auth.name.as_str()).filter(|name| !name.is_empty());
     let Some(given) = given else {
         if !types.is_empty() && !types.iter().any(|auth| auth.optional) {
             let names: Vec<&str> = names().collect();
@@ -40,9 +41,9 @@ fn auth(given: Option<&ConnectorAuth>, class: &ConnectorClass, field: &FieldPath
         return;
     }
     let Some(auth) = class.auth_type(&given.name) else {
-        let known = match types.is_empty() {
-            true => "it has none".to_owned(),
-            false => format!("it has {}", names().collect::<Vec<_>>().join(", ")),
+        let known = match names().next() {
+            None => "it has none".to_owned(),
+            Some(_) => format!("it has {}", names().collect::<Vec<_>>().join(", ")),
         };
         let more = did_you_mean(&given.name, names());
         found.error(&field.key("name"), format!("ConnectorClass {:?} has no authentication type {:?}; {known}{more}", class.metadata.name, given.name));

@@ -107,8 +107,10 @@ fn auth_probes(class: &ConnectorClass, field: &FieldPath<'_>, probes: &mut Probe
     for (index, AuthProbe { auth_name, params: declared, probe: wanted }) in list.iter().enumerate() {
         let item = field.index(index);
         if !auth_name.is_empty() && class.auth_type(auth_name).is_none() {
-            let names = || class.spec.auth.types.iter().map(|auth| auth.name.as_str());
-            found.error(&item.key("authName"), format!("must name one of spec.auth.types{}", did_you_mean(auth_name, names())));
+            let names = || class.spec.auth.types.iter().map(|auth| auth.name.as_str()).filter(|name| !name.is_empty());
+            let known = names().collect::<Vec<_>>().join(", ");
+            let known = if known.is_empty() { "which has none".into() } else { format!("which has {known}") };
+            found.error(&item.key("authName"), format!("must name one of spec.auth.types, {known}{}", did_you_mean(auth_name, names())));
         }
         params::specs(declared, &item.key("params"), found);
         if let Some(compiled) = probe(wanted, class.spec.api.is_some(), &item.key("probe"), found) {

@@ -117,7 +117,7 @@ fn probes() {
         &[
             "error spec.authProbes[2].authName: must be unique in the list, but \"tokenAuth\" occurs before",
             "error spec.authProbes[3].authName: is required",
-            "error spec.authProbes[0].authName: must name one of spec.auth.types; did you mean \"basicAuth\"?",
+            "error spec.authProbes[0].authName: must name one of spec.auth.types, which has basicAuth, tokenAuth; did you mean \"basicAuth\"?",
             "error spec.authProbes[0].probe.http.path: must begin with '/'",
             "error spec.authProbes[0].probe.http.httpHeaders[0].name: is required",
             "error spec.authProbes[1].probe: must have one of http and api",
