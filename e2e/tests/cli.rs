@@ -287,6 +287,9 @@ fn check_reports_every_mistake_with_its_place() {
     let output = run(&["check", &folder.path().to_string_lossy()]);
     let report = text(&output.stdout) + &text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{report}");
+    let get = run(&["get", "connectors", "-A", "--dir", &folder.path().to_string_lossy()]);
+    let warning = text(&get.stderr);
+    assert!(warning.starts_with("warning: these have errors and are not in force:\n") && warning.contains("c.yaml:"), "{warning}");
     for (place, field) in
         [("a.yaml:7:", "spec.connectorClassName"), ("a.yaml:8:", "spec.address"), ("sub/b.yaml:8:", "spec.address"), ("sub/b.yaml:", "spec.auth.name")]
     {

@@ -20,19 +20,30 @@ fn it_shows_what_it_is_for_and_cleans_up() {
 fn kept_running_it_says_what_to_try() {
     let folder = tempfile::tempdir().unwrap();
     let mut demo = Process::start("demo", command().args(["demo", "--keep"]).env("TMPDIR", folder.path()).env("HOME", folder.path()), folder.path());
-    let commands = wait_for("the commands to try", || {
-        let output = demo.output();
-        let commands: Vec<String> =
-            output.lines().map(str::trim).filter(|line| line.starts_with("git clone ") || line.starts_with("curl ")).map(str::to_owned).collect();
-        (output.contains("Ctrl-C") && !commands.is_empty()).then_some(commands)
-    });
-    for command in commands {
-        Client::new().run("sh", ["-c", &command]).succeeds();
-    }
+    let output = wait_for("the commands to try", || Some(demo.output()).filter(|output| output.contains("access records: ")));
+    let told = |what: &str| {
+        let line = output.lines().find_map(|line| line.trim().strip_prefix(what)).unwrap_or_else(|| panic!("no {what} in {output}"));
+        line.split_whitespace().next().unwrap().to_owned()
+    };
+    let (manifests, log) = (told("manifests: "), told("access records: "));
+    let (_, commands) = output.split_once("Ctrl-C").unwrap();
+    let commands: Vec<&str> = commands.lines().skip(1).map(str::trim).take_while(|line| !line.starts_with("manifests: ")).collect();
+    let script = commands.join("\n").replace("curl ", "curl --fail --silent ").replace("/tmp/private", &folder.path().join("clone").display().to_string());
+    let records = || std::fs::read_to_string(&log).unwrap().lines().filter(|line| line.contains(r#""status":200"#)).count();
+    let before = records();
+    let done = Client::new().run("sh", ["-e", "-c", &script]);
+    assert!(done.succeeds().stdout.contains("refs/heads/main"), "{script}");
+    // Two of git's and the two of curl, and two of the git of `exec`, which uses this proxy too.
+    wait_for("the records of all commands", || (records() >= before + 6).then_some(()));
+    let env = command().args(["env", "--dir", &manifests, "demo/git"]).output().unwrap();
+    assert!(env.status.success(), "{}", String::from_utf8_lossy(&env.stderr));
     demo.signal(rustix::process::Signal::INT);
     wait_for("its end", || demo.ended().then_some(()));
     assert!(demo.terminate().success(), "{}{}", demo.output(), demo.errors());
-    let left: Vec<_> =
-        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).filter(|name| !name.to_string_lossy().starts_with("demo.")).collect();
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| !name.to_string_lossy().starts_with("demo.") && name != "clone")
+        .collect();
     assert!(left.is_empty(), "it left {left:?}");
 }

@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Listens, and serves on a thread of its own for as long as the process lives. Returns where.
 pub(crate) fn start(address: SocketAddr, pages: Pages) -> anyhow::Result<SocketAddr> {
-    let listener = std::net::TcpListener::bind(address).with_context(|| format!("cannot listen on {address} (--admin)"))?;
+    let listener = std::net::TcpListener::bind(address).with_context(|| format!("cannot listen on {address} (--admin; port 0 means any that is free)"))?;
     listener.set_nonblocking(true)?;
     let bound = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

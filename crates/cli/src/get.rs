@@ -23,6 +23,11 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
     let running = arguments.folder.open_state().ok().and_then(|state| state.running());
     // Only a running proxy has asked the tools; without one, what the manifests alone say.
     let found = running.and_then(|running| conditions::of_running(running.admin)).unwrap_or_default();
+    let unused = absence::unused(&directory);
+    if let Some(parts) = &unused {
+        let kept = if running.is_some() { "; the running proxy keeps what they held before, if it knew them then" } else { "" };
+        writeln!(std::io::stderr(), "warning: these have errors and are not in force{kept}:{parts}")?;
+    }
     match arguments.kind {
         KindArg::Connectors => {
             let wanted = |connector: &Connector| arguments.all_namespaces || connector.metadata.namespace == arguments.namespace;
@@ -39,7 +44,7 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
                     connector.status.get_or_insert_with(ConnectorStatus::default).conditions = conditions;
                 }
             }
-            print(arguments, &directory, connectors)
+            print(arguments, unused.is_none(), connectors)
         }
         KindArg::ConnectorClasses => {
             let mut classes = directory.classes();
@@ -49,7 +54,7 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
                     class.status.get_or_insert_with(ConnectorClassStatus::default).conditions = conditions;
                 }
             }
-            print(arguments, &directory, classes)
+            print(arguments, unused.is_none(), classes)
         }
     }
 }
@@ -162,9 +167,9 @@ fn age(created: Option<&str>) -> String {
     }
 }
 
-fn print<R: Row>(arguments: &GetArgs, directory: &Directory, rows: Vec<R>) -> anyhow::Result<ExitCode> {
-    let unused = absence::unused(directory);
-    let but_for = unused.as_ref().map(|parts| format!("; what could not be used:{parts}")).unwrap_or_default();
+/// `whole`: nothing of the directory was left out.
+fn print<R: Row>(arguments: &GetArgs, whole: bool, rows: Vec<R>) -> anyhow::Result<ExitCode> {
+    let but_for = if whole { "" } else { "; it may be in what is not in force" };
     for name in &arguments.names {
         if !rows.iter().any(|row| row.name() == name) {
             bail!("{} {name:?} not found{but_for}", R::PLURAL);
@@ -173,7 +178,7 @@ fn print<R: Row>(arguments: &GetArgs, directory: &Directory, rows: Vec<R>) -> an
     let rows: Vec<R> = rows.into_iter().filter(|row| arguments.names.is_empty() || arguments.names.iter().any(|name| name == row.name())).collect();
     let mut out = std::io::stdout().lock();
     match arguments.output {
-        OutputArg::Table | OutputArg::Wide if rows.is_empty() => writeln!(std::io::stderr(), "{}{but_for}", nothing_found::<R>(arguments))?,
+        OutputArg::Table | OutputArg::Wide if rows.is_empty() => writeln!(std::io::stderr(), "{}", nothing_found::<R>(arguments))?,
         OutputArg::Table => out.write_all(table(&rows, false, arguments.all_namespaces).as_bytes())?,
         OutputArg::Wide => out.write_all(table(&rows, true, arguments.all_namespaces).as_bytes())?,
         OutputArg::Name => {

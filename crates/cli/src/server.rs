@@ -79,7 +79,8 @@ impl Server {
             drain: drain.clone(),
         };
         let cores = flags.cores.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZeroUsize::get);
-        let listeners = Listeners::bind(options.listen, cores).with_context(|| format!("cannot listen on {} (--listen)", options.listen))?;
+        let listeners =
+            Listeners::bind(options.listen, cores).with_context(|| format!("cannot listen on {} (--listen; port 0 means any that is free)", options.listen))?;
         let watch = directory.watch()?;
         let running = connectors_proxy::start(listeners, shared)?;
         let probes = match (probing, board) {

@@ -4,10 +4,12 @@ mod clients;
 mod git_server;
 mod stage;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use crate::admin;
 use crate::args::DemoArgs;
 use crate::demo::clients::Clients;
 use crate::demo::git_server::GitServer;
@@ -46,6 +48,10 @@ pub(crate) fn run(arguments: &DemoArgs) -> anyhow::Result<ExitCode> {
     say.done(&clients.what_the_clients_never_saw()?);
 
     if arguments.keep {
+        // Other commands find it, as they find a `standalone`.
+        let lock = stage.folder().open_state()?.lock()?;
+        let admin = admin::start(SocketAddr::new(server.address().ip(), 0), server.pages())?;
+        lock.announce(server.address(), admin)?;
         say.step("Try it yourself (Ctrl-C ends it and cleans up)");
         say.commands(&clients.commands_to_try()?);
         server.wait_for_signal()?;
