@@ -9,8 +9,12 @@ use crate::{AddressClass, Cidr};
 /// Why a connection is made, and so how far it may reach. Connections made for one reason never serve the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reach {
-    /// To a Connector's own address, which whoever wrote the Connector has chosen.
+    /// To an origin that whoever wrote an object has chosen: a Connector's own address, the host that a class probes in its place, a class's API. An origin
+    /// that somebody else has named is not it, even if its host is the same.
     Target,
+    /// To another port or scheme of a target's host, because the target has said so. It has answered at this address: what its name leads to now must be that
+    /// address or a public one, since whoever answers may have a say in both.
+    SameHost(IpAddr),
     /// To wherever a caller said, without a credential.
     Elsewhere,
 }
@@ -35,6 +39,16 @@ pub enum AddressDenied {
         /// What that is.
         class: AddressClass,
     },
+    /// A target has sent on to another of its ports, and its name leads elsewhere than before.
+    #[error("the name has led to {before}, and now leads to {address}, {class}, where its owner may not send requests; --allow-address can allow it")]
+    SameHost {
+        /// Where the name leads.
+        address: IpAddr,
+        /// What that is.
+        class: AddressClass,
+        /// Where the target has answered.
+        before: IpAddr,
+    },
     /// A request that is aimed at no Connector reaches public addresses only.
     #[error("{address} is {class}, and a request that is aimed at no Connector reaches public addresses only; --allow-address can allow more")]
     Elsewhere {
@@ -55,6 +69,7 @@ impl Guard {
     ///
     /// * [`Reach::Target`]: public, private and reserved addresses. Loopback only if the host says so literally, as an IP address or as `localhost`
     ///   ([RFC 6761 §6.3](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)); link-local, metadata and the others only as an IP address.
+    /// * [`Reach::SameHost`]: public addresses, and the one that it has with it as far as [`Reach::Target`] goes.
     /// * [`Reach::Elsewhere`]: public addresses.
     ///
     /// # Errors
@@ -67,6 +82,8 @@ impl Guard {
         match reach {
             Reach::Target if may_be_target(host, address, class) => Ok(()),
             Reach::Target => Err(AddressDenied::Target { address, class }),
+            Reach::SameHost(before) if class == AddressClass::Public || before == address && may_be_target(host, address, class) => Ok(()),
+            Reach::SameHost(before) => Err(AddressDenied::SameHost { address, class, before }),
             Reach::Elsewhere if class == AddressClass::Public => Ok(()),
             Reach::Elsewhere => Err(AddressDenied::Elsewhere { address, class }),
         }
@@ -172,6 +189,29 @@ mod tests {
         ] {
             assert_eq!(check(&guard, host, address, Reach::Elsewhere), allowed, "{host} at {address}");
         }
+    }
+
+    #[test]
+    fn p18_a_name_that_leads_elsewhere_meanwhile_is_followed_to_public_addresses_only() {
+        let guard = Guard::default();
+        for (host, before, address, allowed) in [
+            ("git.example", "10.0.0.1", "10.0.0.1", true),
+            ("git.example", "8.8.8.8", "8.8.4.4", true),
+            ("git.example", "10.0.0.1", "8.8.8.8", true),
+            ("git.example", "8.8.8.8", "10.0.0.1", false),
+            ("git.example", "10.0.0.1", "10.0.0.2", false),
+            ("git.example", "8.8.8.8", "127.0.0.1", false),
+            ("localhost", "127.0.0.1", "127.0.0.1", true),
+            ("localhost", "127.0.0.1", "::1", false),
+            ("127.0.0.1", "127.0.0.1", "127.0.0.1", true),
+            // Where a target may not be, it has not answered.
+            ("git.example", "127.0.0.1", "127.0.0.1", false),
+            ("git.example", "169.254.169.254", "169.254.169.254", false),
+        ] {
+            let reach = Reach::SameHost(before.parse().unwrap());
+            assert_eq!(check(&guard, host, address, reach), allowed, "{host} from {before} to {address}");
+        }
+        assert!(check(&Guard::new(["10.0.0.0/8".parse().unwrap()]), "git.example", "10.0.0.1", Reach::SameHost("8.8.8.8".parse().unwrap())));
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Names {
     /// that has begun goes on, and its answer will be there for who comes next.
     pub(crate) async fn look_up(&self, name: &Arc<str>, reach: Reach, now: Moment) -> Answer {
         let lookups = match reach {
-            Reach::Target => &self.0.target,
+            Reach::Target | Reach::SameHost(_) => &self.0.target,
             Reach::Elsewhere => &self.0.elsewhere,
         };
         let known = lookups.name(name, now);

@@ -1,6 +1,7 @@
 //! One HTTP/1.1 request and its answer, on a connection of its own.
 
 use std::io;
+use std::net::IpAddr;
 
 use connectors_core::{Origin, SecretValue, TrustRoots};
 use connectors_http1::{BodyDecoder, BodyError, Decoded, HeadError, HeadLimits, HeadWriter, ResponseHead, WriteError};
@@ -36,6 +37,8 @@ pub struct Got {
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
     /// The body, as much of it as was asked for.
     pub body: Vec<u8>,
+    /// Who has answered.
+    pub peer: IpAddr,
 }
 
 /// Why there is no answer. The whole chain can name addresses of the operator's network.
@@ -97,7 +100,7 @@ pub(crate) async fn exchange(dialer: &Dialer, wanted: &Wanted<'_>) -> Result<Got
     let mut stream = connected.stream;
     stream.write_all(&request).await.map_err(Failure::Io)?;
     stream.flush().await.map_err(Failure::Io)?;
-    let got = read(&mut stream, wanted).await?;
+    let got = read(&mut stream, connected.peer.ip(), wanted).await?;
     // Nobody waits for what is still to come.
     drop(stream);
     Ok(got)
@@ -124,7 +127,7 @@ fn write(out: &mut Vec<u8>, wanted: &Wanted<'_>) -> Result<(), WriteError> {
     Ok(())
 }
 
-async fn read(stream: &mut Stream, wanted: &Wanted<'_>) -> Result<Got, Failure> {
+async fn read(stream: &mut Stream, peer: IpAddr, wanted: &Wanted<'_>) -> Result<Got, Failure> {
     let mut input = Vec::with_capacity(8192);
     let mut head = ResponseHead::new();
     let mut interim = 0;
@@ -149,7 +152,7 @@ async fn read(stream: &mut Stream, wanted: &Wanted<'_>) -> Result<Got, Failure> 
         None => Vec::new(),
     };
     let headers = head.lines().map(|line| (line.name_bytes().to_vec(), line.value.to_vec())).collect();
-    Ok(Got { status: head.status(), headers, body })
+    Ok(Got { status: head.status(), headers, body, peer })
 }
 
 async fn read_body(stream: &mut Stream, mut input: Vec<u8>, mut decoder: BodyDecoder, most: usize) -> Result<Vec<u8>, Failure> {

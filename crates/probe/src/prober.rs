@@ -47,7 +47,8 @@ impl Prober {
     /// Sends the request, follows redirects as far as it wants that, and judges the answer. `trust` has the CAs for TLS besides the system's.
     ///
     /// The request's headers go to its own origin only: once a redirect has led away from there (another scheme, host or port), what follows is sent
-    /// without them, even if it leads back. Another host than the request's is reached only at public addresses, and at those that the operator allows.
+    /// without them, even if it leads back. Other origins are reached only at public addresses, and at those that the operator allows; another port or scheme of
+    /// the request's host also at the address that answered first.
     pub async fn run(&self, request: &Request, trust: &TrustRoots) -> Ran {
         // Written to on the way, so that it is known how far it came when time is up.
         let mut led_to = None;
@@ -79,8 +80,13 @@ impl Prober {
         let mut method = request.method;
         let mut target = SecretValue::new(request.target.expose());
         let mut headers = request.headers.as_slice();
+        let mut first_peer = None;
         for _ in 0..=MAX_REDIRECTS {
-            let reach = if origin.host() == request.origin.host() { Reach::Target } else { Reach::Elsewhere };
+            let reach = match first_peer {
+                _ if origin == request.origin => Reach::Target,
+                Some(peer) if origin.host() == request.origin.host() => Reach::SameHost(peer),
+                _ => Reach::Elsewhere,
+            };
             let wanted = Wanted {
                 origin: &origin,
                 reach,
@@ -91,6 +97,7 @@ impl Prober {
                 body: request.wants_body().then_some(MAX_BODY_BYTES),
             };
             let got = exchange(&self.dialer, &wanted).await.map_err(Stopped::Failure)?;
+            first_peer = first_peer.or(Some(got.peer));
             let Some(location) = location(&got).filter(|_| request.follow) else { return Ok(got) };
             let (next, path) = resolve_location(&origin, target.expose(), location).map_err(|error| Stopped::Why(format!("{} : {error}", got.status)))?;
             if next != origin {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use connectors_core::TrustRoots;
 use connectors_crd::Subject;
 use connectors_crd::probing::{Outcome, Verdict};
-use connectors_probe::{MAX_BODY_BYTES, MAX_REDIRECTS};
+use connectors_net::{ClientTls, Dialer, Guard, Resolve, Resolving};
+use connectors_probe::{MAX_BODY_BYTES, MAX_REDIRECTS, Prober};
 use connectors_testkit::{Seen, TestCa, Tool};
 use serde_json::{Value, json};
 use world::{CANARY, PATIENCE, authorization, class, nobody, prober, probing, run, run_with, secret, subject};
@@ -187,6 +188,33 @@ fn p18_a_redirect_leads_to_no_private_address() {
         fails(run(&tool.url(), with_credential("/")), Verdict::NoAnswer, &expect);
     }
     assert_eq!(inside.connections(), 0);
+}
+
+/// Says of every name that it has an address, and another one for whoever asks again.
+struct Moving(AtomicUsize);
+
+impl Resolve for Moving {
+    fn resolve<'a>(&'a self, _: &'a str) -> Resolving<'a> {
+        // The second is reserved (RFC 5737), and a Connector's own name may lead there.
+        let addresses = ["127.0.0.1", "192.0.2.1"];
+        let address = addresses[self.0.fetch_add(1, Ordering::SeqCst).min(1)].parse().unwrap();
+        Box::pin(async move { Ok(vec![address]) })
+    }
+}
+
+#[test]
+fn p18_a_name_that_moves_takes_no_redirect_to_a_private_address() {
+    let tool = Tool::answering(|seen| {
+        // Longer than names are remembered.
+        std::thread::park_timeout(Duration::from_millis(5500));
+        redirect(&format!("http://{}:9/", seen.header("Host")[0].split(':').next().unwrap()))
+    });
+    let guard = Guard::new(["127.0.0.1".parse().unwrap()]);
+    let dialer = Dialer::with_resolver(guard, ClientTls::without_system_roots(), PATIENCE, Moving(AtomicUsize::new(0)));
+    let url = format!("http://tool.example:{}", tool.address().port());
+    let outcome = run_with(&Prober::new(dialer, PATIENCE), &subject(&url, &probing(with_credential("/")), Some(secret(CANARY))), None);
+    let expect = format!("GET {url}/, redirected to http://tool.example:9 : the host leads to an address that may not be reached (--allow-address)");
+    fails(outcome, Verdict::NoAnswer, &expect);
 }
 
 #[test]
