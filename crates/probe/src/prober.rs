@@ -71,7 +71,7 @@ impl Prober {
     /// # Errors
     /// There is no answer.
     pub async fn get(&self, origin: &Origin, path: &str, trust: &TrustRoots, body: Option<usize>) -> Result<Got, Option<Failure>> {
-        let wanted = Wanted { origin, reach: Reach::Target, trust, method: "GET", target: path.as_bytes(), headers: &[], body };
+        let wanted = Wanted { origin, reach: Reach::Target, trust, method: "GET", target: path.as_bytes(), headers: &[], body, follow: false };
         timeout(self.within, exchange(&self.dialer, &wanted)).await.map_err(|_| None)?.map_err(Some)
     }
 
@@ -95,10 +95,11 @@ impl Prober {
                 target: target.expose(),
                 headers,
                 body: request.wants_body().then_some(MAX_BODY_BYTES),
+                follow: request.follow,
             };
             let got = exchange(&self.dialer, &wanted).await.map_err(Stopped::Failure)?;
             first_peer = first_peer.or(Some(got.peer));
-            let Some(location) = location(&got).filter(|_| request.follow) else { return Ok(got) };
+            let Some(location) = got.location().filter(|_| request.follow) else { return Ok(got) };
             let (next, path) = resolve_location(&origin, target.expose(), location).map_err(|error| Stopped::Why(format!("{} : {error}", got.status)))?;
             if next != origin {
                 headers = &[];
@@ -127,10 +128,4 @@ impl Ran {
         }
         Some(text)
     }
-}
-
-/// Where an answer redirects to, if it does.
-fn location(got: &Got) -> Option<&[u8]> {
-    matches!(got.status, 301..=303 | 307 | 308).then_some(())?;
-    got.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"location")).map(|(_, value)| value.as_slice())
 }

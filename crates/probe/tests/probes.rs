@@ -266,6 +266,18 @@ fn p31_a_body_without_end_is_read_to_its_limit() {
 }
 
 #[test]
+fn nobody_waits_for_the_body_of_a_redirect() {
+    let tool = Tool::answering(|seen| match seen.target() {
+        // Of which nothing comes.
+        "/" => b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 1000\r\n\r\n".to_vec(),
+        _ => json_answer("true"),
+    });
+    let mut http = with_credential("/");
+    http["response"] = json!({"cel": "response.body == true"});
+    passes(run(&tool.url(), http));
+}
+
+#[test]
 fn slow_tools_are_given_up() {
     let brief = Duration::from_millis(300);
     // Says nothing; says a byte now and then; leads on and on, each time a little late.
