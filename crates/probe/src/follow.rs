@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use connectors_core::{Address, Flags, TrustRoots};
 use connectors_crd::conditions::{self, Known, Reached};
-use connectors_crd::probing::{Outcome, Probed, Request, Role, Verdict};
+use connectors_crd::probing::{Outcome, Probed, Role, Verdict};
 use connectors_crd::{CheckedClass, Condition, ConditionStatus, Objects, Subject, Surroundings, destination_url, pem_certificates};
 use connectors_net::DialError;
 use time::OffsetDateTime;
@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::{Board, Failure, Pace, Prober};
+use crate::{Api, Board, Failure, Pace, Prober};
 
 /// Objects that are probed at the same time; more wait. Each has at most two connections open.
 const AT_ONCE: usize = 32;
@@ -105,12 +105,6 @@ struct ClassEntry {
     api: Option<String>,
     reached: Reached,
     turn: Turn,
-}
-
-/// The API of a class.
-struct Api {
-    url: String,
-    trust: TrustRoots,
 }
 
 impl ClassEntry {
@@ -418,27 +412,12 @@ impl Work {
         match self {
             Self::Class(Api { url, trust }) => Found::Class(reach(prober, &url, &trust).await),
             Self::Connector { subject, api } => {
-                let probe = async |role| match subject.request(role, api.as_ref().map(|api| api.url.as_str())) {
-                    Ok(None) => None,
-                    Err(outcome) => Some(outcome),
-                    Ok(Some(request)) => {
-                        let trust = api.as_ref().filter(|_| request.to_api).map_or(&subject.trust, |api| &api.trust);
-                        Some(send(prober, &request, trust).await)
-                    }
-                };
+                let probe = async |role| prober.probe(role, (*subject).clone(), api.clone()).await.map(|ran| ran.outcome);
                 let (liveness, auth) = tokio::join!(probe(Role::Liveness), probe(Role::Auth));
                 Found::Connector { liveness, auth }
             }
         }
     }
-}
-
-async fn send(prober: &Prober, request: &Request, trust: &TrustRoots) -> Outcome {
-    let ran = prober.run(request, trust).await;
-    if let Some(details) = ran.details() {
-        tracing::debug!(probe = request.shown(), details, "a probe got no answer");
-    }
-    ran.outcome
 }
 
 /// Whether anybody answers at a URL.

@@ -18,5 +18,5 @@ pub use board::{Board, ClassRow, ConnectorRow, Counts, Rows};
 pub use exchange::{Failure, Got, MAX_BODY_BYTES};
 pub use follow::{Following, Settings, follow};
 pub use pace::Pace;
-pub use prober::{MAX_REDIRECTS, Prober, Ran};
+pub use prober::{Api, MAX_REDIRECTS, Prober, Ran};
 pub use redirect::{BadLocation, resolve_location};

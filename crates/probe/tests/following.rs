@@ -12,7 +12,7 @@ use connectors_crd::{CheckedClass, Condition, ConditionStatus, Objects, Subject,
 use connectors_probe::{Board, Following, Pace, Rows, Settings, follow};
 use connectors_testkit::{Captured, Tool, assert_absent, wait_for};
 use serde_json::json;
-use world::{CANARY, PATIENCE, authorization, class, nobody, prober, probing, secret, subject};
+use world::{CANARY, PATIENCE, SLOW, authorization, class, nobody, prober, probing, secret, subject};
 
 /// Long enough that nothing here is probed again for its interval.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -197,4 +197,22 @@ fn a_result_of_what_is_no_more_is_not_believed() {
     go_on.send(()).unwrap();
     world.wait_for("AuthReady", "False AuthenticationFailed");
     assert_eq!((world.count("passed"), world.count("refused")), (0, 1));
+}
+
+#[test]
+fn p31_slow_templates_hold_nobody_else_up() {
+    let tool = strict();
+    let slow = probing(json!({"path": format!("/{SLOW}")}));
+    let named = |subject: Subject, name: &str| {
+        let mut connector = (*subject.connector).clone();
+        connector.metadata.name = name.to_owned();
+        Subject { connector: Arc::new(connector), ..subject }
+    };
+    let mut connectors = vec![named(subject(&tool.url(), &asking(), Some(secret(CANARY))), "repo")];
+    connectors.extend((0..6).map(|index| named(subject(&tool.url(), &slow, None), &format!("slow-{index}"))));
+    let world = World::start(Objects { connectors, ..Objects::default() }, HOUR);
+    world.wait_for("Ready", "True Ready");
+    // Those that take long had their turn right after it, and have not all come to an end.
+    let waiting = |conditions: &[Condition]| conditions.iter().any(|condition| condition.reason == "NotProbed");
+    assert!(world.board.rows().connectors.iter().any(|row| waiting(&row.conditions)), "{:#?}", world.board.rows());
 }

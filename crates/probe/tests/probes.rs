@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use connectors_core::TrustRoots;
 use connectors_crd::Subject;
-use connectors_crd::probing::{Outcome, Verdict};
+use connectors_crd::probing::{Outcome, Role, Verdict};
 use connectors_net::{ClientTls, Dialer, Guard, Resolve, Resolving};
 use connectors_probe::{MAX_BODY_BYTES, MAX_REDIRECTS, Prober};
 use connectors_testkit::{Seen, TestCa, Tool};
 use serde_json::{Value, json};
-use world::{CANARY, PATIENCE, authorization, class, nobody, prober, probing, run, run_with, secret, subject};
+use world::{CANARY, PATIENCE, SLOW, authorization, class, nobody, prober, probing, run, run_with, secret, subject};
 
 /// An answer without a body.
 fn answer(status: u16, fields: &str) -> Vec<u8> {
@@ -304,6 +304,22 @@ fn slow_tools_are_given_up() {
         fails(outcome, Verdict::NoAnswer, &format!("GET {}/ : no answer within 300ms", tool.url()));
         assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     }
+}
+
+#[test]
+fn p31_rendering_and_judging_are_within_the_time_limit() {
+    let brief = Duration::from_millis(5);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let probe = |subject: Subject, within| runtime.block_on(prober(within).probe(Role::Auth, subject, None)).unwrap().outcome;
+    let slow = subject("http://tool.invalid", &probing(json!({"path": format!("/{SLOW}")})), None);
+    fails(probe(slow, brief), Verdict::NoAnswer, "no request within 5ms: its templates, or those of others, take too long");
+    // A number that no thread has worked out by then.
+    let cel = "[0,1,2,3,4,5,6,7,8,9].all(a, [0,1,2,3,4,5,6,7,8,9].all(b, [0,1,2,3,4,5,6,7,8,9].all(c, [0,1,2,3,4,5,6,7,8,9].all(d, a + b + c + d >= 0))))";
+    let tool = strict();
+    let subject = subject(&tool.url(), &probing(json!({"path": "/", "response": {"cel": cel}})), None);
+    let late = Outcome { verdict: Verdict::NoAnswer, message: format!("GET {}/ : 401, not judged within 20ms", tool.url()) };
+    // On a busy machine the answer itself can be late.
+    assert!((0..50).any(|_| probe(subject.clone(), Duration::from_millis(20)) == late));
 }
 
 #[test]

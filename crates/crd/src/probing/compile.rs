@@ -65,6 +65,9 @@ impl Compiled {
 /// Headers that say how the message is sent, which whoever sends it decides. Go's client, which the original sends probes with, passes over most of them too.
 const NOT_OURS: [&str; 8] = ["host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect"];
 
+/// Headers that a probe can have; tools take about a hundred in all.
+const MAX_HEADERS: usize = 64;
+
 /// Checks and compiles one; `has_api` is whether the class has a `spec.api`. `None` if it can't be used.
 pub(crate) fn probe(probe: &Probe, has_api: bool, field: &FieldPath<'_>, found: &mut Problems) -> Option<Compiled> {
     match (&probe.http, &probe.api) {
@@ -90,6 +93,10 @@ fn http(probe: &HttpProbe, field: &FieldPath<'_>, found: &mut Problems) -> Optio
         text => Host::parse_with_port(text).map_err(|error| found.error(&field.key("host"), format!("must be a host, or host:port: {error}"))).ok(),
     };
     let list = field.key("httpHeaders");
+    if probe.http_headers.len() > MAX_HEADERS {
+        found.error(&list, format!("has {} headers, and may have {MAX_HEADERS}", probe.http_headers.len()));
+        return None;
+    }
     let headers = probe.http_headers.iter().enumerate().filter_map(|(index, given)| header(given, &list.index(index), found)).collect();
     let cel = field.key("response");
     let cel = cel.key("cel");

@@ -77,6 +77,19 @@ fn headers_are_templates() {
     assert_eq!(outcome.verdict, Verdict::Invalid);
 }
 
+#[test]
+fn p31_what_a_probe_renders_is_small_and_soon_made() {
+    for (path, expect) in [
+        ("/{{ repeat 70000 \"x\" }}", "more than 65536 bytes"),
+        ("/{{ bcrypt \"a\" }}{{ bcrypt \"b\" }}", "more than 1 calls of functions that make keys or hash passwords"),
+    ] {
+        let outcome = sent(json!({"path": path}), json!({}), None).unwrap_err();
+        assert!(outcome.verdict == Verdict::Invalid && outcome.message.contains(expect), "{path}: {}", outcome.message);
+    }
+    let full = sent(json!({"path": "/", "httpHeaders": vec![json!({"name": "A", "value": "v"}); 64]}), json!({}), None).unwrap();
+    assert_eq!(full.headers.len(), 64);
+}
+
 /// A class with a probe of `basicAuth` that has a parameter.
 fn with_auth_probe(params: Value) -> CheckedClass {
     let path =
@@ -232,6 +245,10 @@ fn what_is_wrong_with_a_probe_is_found_with_its_class() {
             "error spec.livenessProbe.http.httpHeaders[0].value: is no usable template: template: value:1: function \"nothing\" not defined",
         ),
         (http(json!({"httpHeaders": [{"name": "HOST", "value": "x"}]})), "warning spec.livenessProbe.http.httpHeaders[0].name: HOST is not sent"),
+        (
+            http(json!({"httpHeaders": vec![json!({"name": "A", "value": "v"}); 65]})),
+            "error spec.livenessProbe.http.httpHeaders: has 65 headers, and may have 64",
+        ),
         (http(json!({"response": {"cel": " "}})), "error spec.livenessProbe.http.response.cel: is required"),
         (http(json!({"response": {"cel": "response.status +"}})), "error spec.livenessProbe.http.response.cel: is no usable condition: 1:18: "),
         (

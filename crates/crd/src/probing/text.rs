@@ -1,9 +1,14 @@
 //! A template of a probe, and rendering it without telling what it was rendered with.
 
 use connectors_core::SecretValue;
-use connectors_template::{Error, Options, Template, Value};
+use connectors_template::{Error, Limits, Options, Template, Value};
 
 use super::data::Data;
+
+/// The most that a path or a header can be. No tool takes a head as large as that.
+const MAX_RENDERED_BYTES: usize = 64 * 1024;
+/// A credential that is a hash of the password is one call; each is some tens of milliseconds, and is made again for what may be shown.
+const MAX_SLOW_CALLS: u32 = 1;
 
 /// A compiled template.
 #[derive(Debug)]
@@ -18,7 +23,8 @@ pub(crate) struct Text {
 impl Text {
     /// Parses a template; `name` is what errors call it.
     pub(super) fn parse(name: &str, field: String, source: &str) -> Result<Self, Error> {
-        Ok(Self { template: Template::parse(name, source, Options::default())?, source: source.to_owned(), field })
+        let limits = Limits { output_bytes: MAX_RENDERED_BYTES, slow_calls: MAX_SLOW_CALLS, ..Limits::default() };
+        Ok(Self { template: Template::parse(name, source, Options { limits, ..Options::default() })?, source: source.to_owned(), field })
     }
 
     /// Where it is in its class.

@@ -38,6 +38,9 @@ pub(crate) fn probing(http: Value) -> Arc<CheckedClass> {
     class(json!({"livenessProbe": {"http": {"path": http["path"]}}, "authProbes": [{"authName": "basicAuth", "probe": {"http": http}}]}))
 }
 
+/// A template that takes a while, and says nothing.
+pub(crate) const SLOW: &str = "{{ range until 900 }}{{ range until 400 }}{{ end }}{{ end }}";
+
 /// A port of loopback at which nobody listens, nor ever will as long as the socket is kept.
 pub(crate) fn nobody() -> (socket2::Socket, String) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -78,7 +81,7 @@ pub(crate) fn prober(within: Duration) -> Prober {
 pub(crate) fn run_with(prober: &Prober, subject: &Subject, api: Option<&str>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let request = match subject.request(Role::Auth, api) {
-        Ok(request) => request.unwrap(),
+        Ok(request) => Arc::new(request.unwrap()),
         Err(outcome) => return outcome,
     };
     let ran: Ran = runtime.block_on(prober.run(&request, &subject.trust));
