@@ -3,7 +3,7 @@
 use connectors_core::Origin;
 use connectors_expr::{Fields, Response};
 
-use super::prepare::{Judge, Request};
+use super::prepare::{Judge, Request, Role};
 
 /// What a probe has found, and the words for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,10 +89,17 @@ impl Outcome {
 }
 
 impl Request {
+    /// Whether the tool may have said no to the credential. A tool that doesn't let strangers in is no less alive for it, and is asked again soon; but what has
+    /// a credential in it isn't.
+    fn asks_with_credential(&self) -> bool {
+        self.role == Role::Auth || self.has_credential
+    }
+
     /// What an answer means. Evaluates the class's condition, if there is one, which can take up to 50 ms.
     pub fn judge(&self, answer: Answer<'_>) -> Outcome {
         let status = answer.status;
-        let refused = matches!(status, 401 | 403);
+        let denied = matches!(status, 401 | 403);
+        let refused = denied && self.asks_with_credential();
         let good = (200..=299).contains(&status);
         let verdict = match &self.judge {
             Judge::Success if good => return Outcome::passed(),
@@ -100,14 +107,15 @@ impl Request {
             Judge::Success => Verdict::Failed,
             Judge::Api if status == 200 => return Outcome::passed(),
             Judge::Api if refused => Verdict::Refused,
+            Judge::Api if denied => Verdict::Failed,
             Judge::Api => Verdict::Undecided,
             Judge::Condition { probe, field } => {
                 let response = Response { status_code: status, headers: &Pairs(answer.headers), body: answer.body };
                 match probe.condition(response) {
                     Ok(true) => return Outcome::passed(),
-                    // A class that looks into answers does so because some tools say with a 200 that the credential is bad.
+                    // A class that looks into answers to a credential does so because some tools say with a 200 that it is bad.
                     Ok(false) => {
-                        let verdict = if refused || good { Verdict::Refused } else { Verdict::Failed };
+                        let verdict = if refused || good && self.role == Role::Auth { Verdict::Refused } else { Verdict::Failed };
                         return Outcome { verdict, message: format!("{}, and {field} is false", self.line(&status.to_string(), answer.redirected)) };
                     }
                     Err(error) => return Outcome::invalid(format!("{}, and {field}: {error}", self.line(&status.to_string(), answer.redirected))),

@@ -38,6 +38,8 @@ pub type Headers = Vec<(String, SecretValue)>;
 /// A request that a probe is. `Debug` shows nothing that comes from a Secret.
 #[derive(Debug)]
 pub struct Request {
+    /// Which probe it is.
+    pub role: Role,
     /// Where it goes.
     pub origin: Origin,
     /// How.
@@ -50,6 +52,8 @@ pub struct Request {
     pub follow: bool,
     /// Whether it goes to the class's API rather than to the tool.
     pub to_api: bool,
+    /// Whether something of the Secret is in it, as far as can be told.
+    pub(super) has_credential: bool,
     pub(super) judge: Judge,
     /// Method and URL, for messages.
     pub(super) shown: String,
@@ -111,20 +115,30 @@ pub fn prepare(role: Role, connector: &Connector, class: &CheckedClass, secret: 
     let data = Data::new(connector, class.class(), auth, secret).map_err(|error| Outcome::invalid(error.to_string()))?;
     let secrets: Vec<SecretValue> = secret.map(|secret| secret.data.values().map(|value| SecretValue::new(value.expose())).collect()).unwrap_or_default();
     match &**compiled {
-        Compiled::Http(http) => http_request(compiled, http, connector, &data, secrets),
-        Compiled::Api(path) => api_request(path, connector, secret, api, &data, secrets),
+        Compiled::Http(http) => http_request(role, compiled, http, connector, &data, secrets),
+        Compiled::Api(path) => api_request(role, path, connector, secret, api, &data, secrets),
     }
     .map(Some)
 }
 
-fn http_request(compiled: &Arc<Compiled>, http: &Http, connector: &Connector, data: &Data, secrets: Vec<SecretValue>) -> Result<Request, Outcome> {
+fn http_request(
+    role: Role,
+    compiled: &Arc<Compiled>,
+    http: &Http,
+    connector: &Connector,
+    data: &Data,
+    secrets: Vec<SecretValue>,
+) -> Result<Request, Outcome> {
     let address = Address::parse(&connector.spec.address).map_err(|error| Outcome::invalid(format!("spec.address: {error}")))?;
     let origin = origin(http, address.origin());
     let rendered = http.path.render(data).map_err(Outcome::invalid)?;
     let target = target(&rendered).map_err(|problem| Outcome::invalid(format!("{} {problem}", http.path.field())))?;
     let mut headers = Headers::new();
+    let harmless = http.path.is_harmless(&rendered, data);
+    let mut has_credential = !harmless;
     for (name, value) in &http.headers {
         let rendered = value.render(data).map_err(Outcome::invalid)?;
+        has_credential |= !value.is_harmless(&rendered, data);
         if rendered.expose().iter().any(|byte| *byte != b'\t' && byte.is_ascii_control()) {
             return Err(Outcome::invalid(format!("{} renders to a text with a line break or another control character in it", value.field())));
         }
@@ -137,8 +151,9 @@ fn http_request(compiled: &Arc<Compiled>, http: &Http, connector: &Connector, da
         None => Judge::Success,
         Some((_, field)) => Judge::Condition { probe: compiled.clone(), field: field.clone() },
     };
-    let shown = shown(http.method, &origin, &http.path.shown(&rendered, data));
-    Ok(Request { origin, method: http.method, target, headers, follow: http.follow, to_api: false, judge, shown, secrets })
+    let shown = shown(http.method, &origin, &http.path.shown(&rendered, harmless));
+    let (method, follow) = (http.method, http.follow);
+    Ok(Request { role, origin, method, target, headers, follow, to_api: false, has_credential, judge, shown, secrets })
 }
 
 /// The Connector's, but for what the class says. Without a scheme it is the Connector's as long as the host is, and else http.
@@ -155,6 +170,7 @@ fn origin(http: &Http, own: &Origin) -> Origin {
 }
 
 fn api_request(
+    role: Role,
     path: &Text,
     connector: &Connector,
     secret: Option<&Secret>,
@@ -180,9 +196,10 @@ fn api_request(
         headers.push(("X-Plugin-Secret".to_owned(), encoded(values(secret).as_bytes())));
     }
     let origin = address.origin().clone();
-    let shown_path = joined(path.shown(&rendered, data).as_bytes());
+    let shown_path = joined(path.shown(&rendered, path.is_harmless(&rendered, data)).as_bytes());
     let shown = shown(ProbeMethod::Get, &origin, &String::from_utf8_lossy(&shown_path));
-    Ok(Request { origin, method: ProbeMethod::Get, target, headers, follow: false, to_api: true, judge: Judge::Api, shown, secrets })
+    let (method, has_credential) = (ProbeMethod::Get, secret.is_some());
+    Ok(Request { role, origin, method, target, headers, follow: false, to_api: true, has_credential, judge: Judge::Api, shown, secrets })
 }
 
 /// A Secret's values as Kubernetes has them: a JSON object of texts in base64.

@@ -158,29 +158,48 @@ fn answer(status: u16, body: &[u8]) -> Answer<'_> {
     Answer { status, headers: &[], body, redirected: None }
 }
 
+/// The same request as a liveness probe and as an authentication probe.
+fn both(http: Value, secret: Option<&Secret>) -> [Request; 2] {
+    let class = checked(class(json!({"livenessProbe": {"http": http}, "authProbes": [{"authName": "basicAuth", "probe": {"http": http}}]})));
+    assert_eq!(class.error(), None);
+    [Role::Liveness, Role::Auth].map(|role| prepare(role, &connector(json!({})), &class, secret, None).unwrap().unwrap())
+}
+
 #[test]
 fn answers_are_judged() {
-    let plain = sent(json!({"path": "/"}), json!({}), None).unwrap();
+    let [plain, auth] = both(json!({"path": "/"}), None);
     assert!(!plain.wants_body());
-    for (status, verdict) in
-        [(200, Verdict::Passed), (299, Verdict::Passed), (302, Verdict::Failed), (401, Verdict::Refused), (404, Verdict::Failed), (500, Verdict::Failed)]
-    {
-        let outcome = plain.judge(answer(status, b""));
-        assert_eq!(outcome.verdict, verdict, "{status}");
-        let expect = if verdict == Verdict::Passed { String::new() } else { format!("GET https://git.example/ : {status}") };
-        assert_eq!(outcome.message, expect);
-    }
-    let cel = "response.statusCode == 200 && response.body.valid";
-    let strict = sent(json!({"path": "/", "method": "POST", "response": {"cel": cel}}), json!({}), None).unwrap();
-    assert!(strict.wants_body());
-    let field = "spec.livenessProbe.http.response.cel";
-    for (status, body, verdict, message) in [
-        (200, r#"{"valid": true}"#, Verdict::Passed, String::new()),
-        (200, r#"{"valid": false}"#, Verdict::Refused, format!("POST https://git.example/ : 200, and {field} is false")),
-        (500, r#"{"valid": true}"#, Verdict::Failed, format!("POST https://git.example/ : 500, and {field} is false")),
-        (200, "{}", Verdict::Invalid, format!("POST https://git.example/ : 200, and {field}: no such key: valid")),
+    for (status, verdict, to_a_credential) in [
+        (200, Verdict::Passed, Verdict::Passed),
+        (299, Verdict::Passed, Verdict::Passed),
+        (302, Verdict::Failed, Verdict::Failed),
+        // Nobody was told no to a credential by an answer to a request without one, unless that is what was asked.
+        (401, Verdict::Failed, Verdict::Refused),
+        (403, Verdict::Failed, Verdict::Refused),
+        (404, Verdict::Failed, Verdict::Failed),
+        (500, Verdict::Failed, Verdict::Failed),
     ] {
-        assert_eq!(strict.judge(answer(status, body.as_bytes())), Outcome { verdict, message }, "{status} {body}");
+        for (request, verdict) in [(&plain, verdict), (&auth, to_a_credential)] {
+            let outcome = request.judge(answer(status, b""));
+            assert_eq!(outcome.verdict, verdict, "{:?} {status}", request.role);
+            let expect = if verdict == Verdict::Passed { String::new() } else { format!("GET https://git.example/ : {status}") };
+            assert_eq!(outcome.message, expect);
+        }
+    }
+    let strict = both(json!({"path": "/", "method": "POST", "response": {"cel": "response.statusCode == 200 && response.body.valid"}}), None);
+    for (request, field) in strict.iter().zip(["spec.livenessProbe.http.response.cel", "spec.authProbes[0].probe.http.response.cel"]) {
+        assert!(request.wants_body());
+        // That the tool says no more than it should with a 200 is about the credential only where a credential is asked about.
+        let no = if request.role == Role::Auth { Verdict::Refused } else { Verdict::Failed };
+        for (status, body, verdict, message) in [
+            (200, r#"{"valid": true}"#, Verdict::Passed, String::new()),
+            (200, r#"{"valid": false}"#, no, format!("POST https://git.example/ : 200, and {field} is false")),
+            (401, "{}", no, format!("POST https://git.example/ : 401, and {field} is false")),
+            (500, r#"{"valid": true}"#, Verdict::Failed, format!("POST https://git.example/ : 500, and {field} is false")),
+            (200, "{}", Verdict::Invalid, format!("POST https://git.example/ : 200, and {field}: no such key: valid")),
+        ] {
+            assert_eq!(request.judge(answer(status, body.as_bytes())), Outcome { verdict, message }, "{:?} {status} {body}", request.role);
+        }
     }
     // 401 can be what a class waits for.
     let challenged = sent(json!({"path": "/v2/", "response": {"cel": "response.statusCode in [200, 401]"}}), json!({}), None).unwrap();
@@ -189,6 +208,29 @@ fn answers_are_judged() {
     let redirected = plain.judge(Answer { redirected: Some(&elsewhere), ..answer(404, b"") });
     assert_eq!(redirected.message, "GET https://git.example/, redirected to https://sso.example : 404");
     assert_eq!(plain.no_answer("timed out", None), Outcome { verdict: Verdict::NoAnswer, message: "GET https://git.example/ : timed out".into() });
+}
+
+#[test]
+fn a_liveness_probe_is_refused_only_with_a_credential() {
+    let header = |value: &str| json!({"path": "/", "httpHeaders": [{"name": "A", "value": value}], "response": {"cel": "false"}});
+    for (http, verdict) in [
+        (header("fixed"), Verdict::Failed),
+        (header("{{ if .Secret }}there is one{{ end }}"), Verdict::Failed),
+        (header("{{ .Secret.StringData.password }}"), Verdict::Refused),
+        (json!({"path": "/{{ .Secret.StringData.password | sha256sum }}"}), Verdict::Refused),
+        (json!({"path": "/"}), Verdict::Failed),
+    ] {
+        let [liveness, _] = both(http.clone(), Some(&credentials()));
+        for status in [401, 403] {
+            assert_eq!(liveness.judge(answer(status, b"")).verdict, verdict, "{http} {status}");
+        }
+        assert_ne!(liveness.judge(answer(404, b"")).verdict, Verdict::Refused, "{http}");
+    }
+    let class = checked(class(json!({"api": {"uri": "https://plugin.example"}, "livenessProbe": {"api": {"path": "/"}}})));
+    for (secret, verdict) in [(None, Verdict::Failed), (Some(&credentials()), Verdict::Refused)] {
+        let request = prepare(Role::Liveness, &connector(json!({})), &class, secret, Some("https://plugin.example")).unwrap().unwrap();
+        assert_eq!(request.judge(answer(403, b"")).verdict, verdict);
+    }
 }
 
 #[test]

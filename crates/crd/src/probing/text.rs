@@ -55,14 +55,14 @@ impl Text {
         }
     }
 
-    /// What may be shown of `rendered`: all of it if it is the same whatever the Secret's values are; else the template, with `…` for what is
-    /// rendered.
-    pub(super) fn shown(&self, rendered: &SecretValue, data: &Data) -> String {
-        let without = self.template.render(&data.without_values);
-        match (rendered.expose_str(), without) {
-            (Some(text), Ok(without)) if without.trim_ascii() == rendered.expose() => text.to_owned(),
-            _ => without_actions(&self.source),
-        }
+    /// Whether `rendered` is the same whatever the Secret's values are.
+    pub(super) fn is_harmless(&self, rendered: &SecretValue, data: &Data) -> bool {
+        self.template.render(&data.without_values).is_ok_and(|without| without.trim_ascii() == rendered.expose())
+    }
+
+    /// What may be shown of `rendered`: all of it if it is [harmless](Self::is_harmless); else the template, with `…` for what is rendered.
+    pub(super) fn shown(&self, rendered: &SecretValue, harmless: bool) -> String {
+        rendered.expose_str().filter(|_| harmless).map_or_else(|| without_actions(&self.source), str::to_owned)
     }
 }
 
