@@ -115,7 +115,7 @@ fn a_rotated_secret_is_tried_at_once_and_seen_everywhere() {
     assert!(rotated.elapsed() <= NOTICED_WITHIN, "after {:?}", rotated.elapsed());
     let url = format!("{}/repo.git/info/refs?service=git-upload-pack", server.url());
     assert_eq!(message, format!("GET {url} : 401"));
-    assert_eq!(condition(&folder, "LivenessReady").0, "True");
+    wait_until(&folder, "LivenessReady", "True", "LivenessReady");
     let lines = table(&folder, &[]);
     assert_eq!(lines[1][4..6], ["False", "AuthenticationFailed"], "{lines:?}");
     let wide = table(&folder, &["-o", "wide"]);

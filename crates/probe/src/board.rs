@@ -67,7 +67,7 @@ impl Board {
     /// How many probes had which outcome, since the beginning; every combination is there.
     pub fn counts(&self) -> Counts {
         let state = self.state();
-        let all = [Role::Liveness, Role::Auth].into_iter().flat_map(|role| Verdict::ALL.map(|verdict| (role.as_str(), verdict.as_str())));
+        let all = Role::ALL.into_iter().flat_map(|role| Verdict::ALL.map(|verdict| (role.as_str(), verdict.as_str())));
         all.map(|key| (key, state.counts.get(&key).copied().unwrap_or_default())).collect()
     }
 

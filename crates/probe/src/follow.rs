@@ -18,10 +18,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::{Api, Board, Failure, Pace, Prober};
+use crate::{Api, Board, Failure, Failures, Pace, Prober};
 
-/// Objects that are probed at the same time; more wait. Each has at most two connections open.
-const AT_ONCE: usize = 32;
+/// Probes that run at the same time; more wait. Each has at most one connection open.
+const AT_ONCE: usize = 64;
 /// How long to sleep when nothing is due.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -79,20 +79,21 @@ pub fn follow(settings: Settings, board: Board, source: impl Fn() -> Objects + S
     Ok(Following { signals })
 }
 
+/// Namespace and name.
+type Name = (String, String);
+
 /// What is probed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Class(String),
-    /// By namespace and name.
-    Connector((String, String)),
+    Probe(Name, Role),
 }
 
-/// When an object is due.
+/// When a probe is due.
 #[derive(Debug, Default)]
 struct Turn {
     due: Option<Instant>,
-    /// How many times in a row it wasn't good.
-    failures: u32,
+    failures: Failures,
     /// Counts changes of the object: what was found of an earlier one is of no use.
     version: u64,
     /// The version that is being probed now.
@@ -118,15 +119,37 @@ impl ClassEntry {
 
 struct ConnectorEntry {
     subject: Subject,
-    liveness: Option<Probed>,
-    auth: Option<Probed>,
+    liveness: ProbeEntry,
+    auth: ProbeEntry,
+}
+
+/// A probe of a Connector. Each has turns of its own: a credential that is refused doesn't keep anybody from seeing that the tool is there.
+#[derive(Default)]
+struct ProbeEntry {
+    probed: Option<Probed>,
     turn: Turn,
+}
+
+impl ConnectorEntry {
+    fn probe(&self, role: Role) -> &ProbeEntry {
+        match role {
+            Role::Liveness => &self.liveness,
+            Role::Auth => &self.auth,
+        }
+    }
+
+    fn probe_mut(&mut self, role: Role) -> &mut ProbeEntry {
+        match role {
+            Role::Liveness => &mut self.liveness,
+            Role::Auth => &mut self.auth,
+        }
+    }
 }
 
 /// What came of one turn.
 enum Found {
     Class(Reached),
-    Connector { liveness: Option<Outcome>, auth: Option<Outcome> },
+    Probe(Option<Outcome>),
 }
 
 struct Done {
@@ -141,7 +164,7 @@ struct Follower {
     flags: Flags,
     trust: TrustRoots,
     classes: BTreeMap<String, ClassEntry>,
-    connectors: BTreeMap<(String, String), ConnectorEntry>,
+    connectors: BTreeMap<Name, ConnectorEntry>,
     /// Those that aren't running, by when they are due.
     queue: BTreeSet<(Instant, Key)>,
     /// Of the object that changed last.
@@ -197,13 +220,12 @@ impl Follower {
             }
         }
         for name in gone {
-            if let Some(entry) = self.classes.remove(&name) {
-                self.unqueue(&entry.turn, Key::Class(name.clone()));
-            }
+            self.unqueue(&Key::Class(name.clone()));
+            self.classes.remove(&name);
             self.board.remove_class(&name);
         }
 
-        let mut gone: BTreeSet<(String, String)> = self.connectors.keys().cloned().collect();
+        let mut gone: BTreeSet<Name> = self.connectors.keys().cloned().collect();
         for subject in connectors {
             let (namespace, name) = subject.name();
             let name = (namespace.to_owned(), name.to_owned());
@@ -218,18 +240,17 @@ impl Follower {
             }
         }
         for name in gone {
-            if let Some(entry) = self.connectors.remove(&name) {
-                self.unqueue(&entry.turn, Key::Connector(name.clone()));
-            }
+            Role::ALL.into_iter().for_each(|role| self.unqueue(&Key::Probe(name.clone(), role)));
+            self.connectors.remove(&name);
             self.board.remove_connector(&name);
         }
     }
 
     fn put_class(&mut self, name: &str, class: Arc<CheckedClass>) {
         let key = Key::Class(name.to_owned());
+        self.unqueue(&key);
         let before = self.classes.remove(name);
         let (mut turn, before) = before.map_or_else(|| (Turn::default(), Reached::default()), |entry| (entry.turn, entry.reached));
-        self.unqueue(&turn, key.clone());
         let spec = &class.class().spec;
         let (api, reached) = match &spec.api {
             None => (None, Reached::Unchecked),
@@ -240,20 +261,21 @@ impl Follower {
             },
         };
         turn.change(self.new_version(), api.is_some());
-        self.queue_turn(&turn, key);
         self.classes.insert(name.to_owned(), ClassEntry { class, api, reached, turn });
+        self.queue_turn(key);
         self.show_class(name);
     }
 
-    fn put_connector(&mut self, name: &(String, String), subject: Subject) {
-        let key = Key::Connector(name.clone());
+    fn put_connector(&mut self, name: &Name, subject: Subject) {
+        Role::ALL.into_iter().for_each(|role| self.unqueue(&Key::Probe(name.clone(), role)));
         let before = self.connectors.remove(name);
-        let (mut turn, liveness, auth) = before.map_or_else(|| (Turn::default(), None, None), |entry| (entry.turn, entry.liveness, entry.auth));
-        self.unqueue(&turn, key.clone());
-        turn.change(self.new_version(), true);
-        self.queue_turn(&turn, key);
         // What was found of it before holds until it is found anew, which takes a moment.
-        self.connectors.insert(name.clone(), ConnectorEntry { subject, liveness, auth, turn });
+        let (mut liveness, mut auth) = before.map(|entry| (entry.liveness, entry.auth)).unwrap_or_default();
+        let version = self.new_version();
+        liveness.turn.change(version, true);
+        auth.turn.change(version, true);
+        self.connectors.insert(name.clone(), ConnectorEntry { subject, liveness, auth });
+        Role::ALL.into_iter().for_each(|role| self.queue_turn(Key::Probe(name.clone(), role)));
     }
 
     /// One that no object had before, not even one of the same name.
@@ -278,11 +300,12 @@ impl Follower {
                 let api = entry.api(&self.trust)?;
                 (entry.turn.begin(), Work::Class(api))
             }
-            Key::Connector(name) => {
+            Key::Probe(name, role) => {
                 let entry = self.connectors.get_mut(name)?;
                 let class = self.classes.get(&entry.subject.connector.spec.connector_class_name);
                 let api = class.and_then(|class| class.api(&self.trust));
-                (entry.turn.begin(), Work::Connector { subject: Box::new(entry.subject.clone()), api })
+                let subject = Box::new(entry.subject.clone());
+                (entry.probe_mut(*role).turn.begin(), Work::Probe { role: *role, subject, api })
             }
         };
         Some(async move { Done { found: work.run(&prober).await, key, version } })
@@ -290,51 +313,45 @@ impl Follower {
 
     fn end(&mut self, done: Done) {
         let Done { key, version, found } = done;
-        let pace = self.settings.pace;
         match (&key, found) {
-            (Key::Class(name), Found::Class(reached)) => {
-                let Some(entry) = self.classes.get_mut(name) else { return };
-                if entry.turn.end(version) {
-                    let verdict = if reached == Reached::Answers { Verdict::Passed } else { Verdict::NoAnswer };
-                    entry.turn.next(&pace, &[verdict]);
-                    let changed = entry.reached != reached;
-                    entry.reached = reached;
-                    if changed {
-                        let name = name.clone();
-                        self.show_class(&name);
-                        let of_class = |(_, entry): &(&(String, String), &ConnectorEntry)| entry.subject.connector.spec.connector_class_name == name;
-                        let connectors: Vec<_> = self.connectors.iter().filter(of_class).map(|(name, _)| name.clone()).collect();
-                        connectors.iter().for_each(|name| self.show_connector(name));
-                    }
-                }
-            }
-            (Key::Connector(name), Found::Connector { liveness, auth }) => {
-                let Some(entry) = self.connectors.get_mut(name) else { return };
-                if entry.turn.end(version) {
-                    let verdicts: Vec<Verdict> = [&liveness, &auth].into_iter().flatten().map(|outcome| outcome.verdict).collect();
-                    entry.turn.next(&pace, &verdicts);
-                    let at = now();
-                    for (role, outcome) in [(Role::Liveness, &liveness), (Role::Auth, &auth)] {
-                        if let Some(outcome) = outcome {
-                            self.board.count(role, outcome.verdict);
-                        }
-                    }
-                    let probed = |outcome: Option<Outcome>| outcome.map(|outcome| Probed { outcome, at: at.clone() });
-                    (entry.liveness, entry.auth) = (probed(liveness), probed(auth));
-                    let name = name.clone();
-                    self.show_connector(&name);
-                }
-            }
+            (Key::Class(name), Found::Class(reached)) => self.end_class(name, version, reached),
+            (Key::Probe(name, role), Found::Probe(outcome)) => self.end_probe(name, *role, version, outcome),
             // A turn finds what it was begun for.
-            (Key::Class(_), Found::Connector { .. }) | (Key::Connector(_), Found::Class(_)) => {}
+            (Key::Class(_), Found::Probe(_)) | (Key::Probe(..), Found::Class(_)) => {}
         }
-        let turn = match &key {
-            Key::Class(name) => self.classes.get(name).map(|entry| &entry.turn),
-            Key::Connector(name) => self.connectors.get(name).map(|entry| &entry.turn),
-        };
-        if let Some(Turn { due: Some(due), running: None, .. }) = turn {
-            self.queue.insert((*due, key));
+        self.queue_turn(key);
+    }
+
+    fn end_class(&mut self, name: &str, version: u64, reached: Reached) {
+        let Some(entry) = self.classes.get_mut(name) else { return };
+        if !entry.turn.end(version) {
+            return;
         }
+        let verdict = if reached == Reached::Answers { Verdict::Passed } else { Verdict::NoAnswer };
+        entry.turn.next(&self.settings.pace, Some(verdict));
+        if entry.reached == reached {
+            return;
+        }
+        entry.reached = reached;
+        self.show_class(name);
+        let of_class = |(_, entry): &(&Name, &ConnectorEntry)| entry.subject.connector.spec.connector_class_name == name;
+        let connectors: Vec<Name> = self.connectors.iter().filter(of_class).map(|(name, _)| name.clone()).collect();
+        connectors.iter().for_each(|name| self.show_connector(name));
+    }
+
+    fn end_probe(&mut self, name: &Name, role: Role, version: u64, outcome: Option<Outcome>) {
+        let Some(entry) = self.connectors.get_mut(name) else { return };
+        let probe = entry.probe_mut(role);
+        if !probe.turn.end(version) {
+            return;
+        }
+        let verdict = outcome.as_ref().map(|outcome| outcome.verdict);
+        probe.turn.next(&self.settings.pace, verdict);
+        probe.probed = outcome.map(|outcome| Probed { outcome, at: now() });
+        if let Some(verdict) = verdict {
+            self.board.count(role, verdict);
+        }
+        self.show_connector(name);
     }
 
     fn show_class(&self, name: &str) {
@@ -347,10 +364,10 @@ impl Follower {
         self.board.put_class(name, conditions);
     }
 
-    fn show_connector(&self, name: &(String, String)) {
+    fn show_connector(&self, name: &Name) {
         let Some(entry) = self.connectors.get(name) else { return };
         let of_class = self.board.class(&entry.subject.connector.spec.connector_class_name);
-        let known = Known { class: of_class.as_deref(), liveness: entry.liveness.as_ref(), auth: entry.auth.as_ref(), ..Known::default() };
+        let known = Known { class: of_class.as_deref(), liveness: entry.liveness.probed.as_ref(), auth: entry.auth.probed.as_ref(), ..Known::default() };
         let mut conditions = entry.subject.conditions(self.flags, &known);
         let before = self.board.connector(name).unwrap_or_default();
         conditions::since(&mut conditions, &before, &now());
@@ -358,15 +375,23 @@ impl Follower {
         self.board.put_connector(name, conditions);
     }
 
-    fn queue_turn(&mut self, turn: &Turn, key: Key) {
-        if let Some(due) = turn.due.filter(|_| turn.running.is_none()) {
-            self.queue.insert((due, key));
+    fn turn(&self, key: &Key) -> Option<&Turn> {
+        match key {
+            Key::Class(name) => self.classes.get(name).map(|entry| &entry.turn),
+            Key::Probe(name, role) => self.connectors.get(name).map(|entry| &entry.probe(*role).turn),
         }
     }
 
-    fn unqueue(&mut self, turn: &Turn, key: Key) {
-        if let Some(due) = turn.due {
-            self.queue.remove(&(due, key));
+    /// Queues what is due some time and doesn't run.
+    fn queue_turn(&mut self, key: Key) {
+        if let Some(Turn { due: Some(due), running: None, .. }) = self.turn(&key) {
+            self.queue.insert((*due, key));
+        }
+    }
+
+    fn unqueue(&mut self, key: &Key) {
+        if let Some(due) = self.turn(key).and_then(|turn| turn.due) {
+            self.queue.remove(&(due, key.clone()));
         }
     }
 }
@@ -375,7 +400,7 @@ impl Turn {
     /// The object is another than before.
     fn change(&mut self, version: u64, probed: bool) {
         self.version = version;
-        self.failures = 0;
+        self.failures = Failures::default();
         self.due = probed.then(Instant::now);
     }
 
@@ -393,29 +418,23 @@ impl Turn {
         self.version == version
     }
 
-    fn next(&mut self, pace: &Pace, found: &[Verdict]) {
-        let good = found.iter().all(|verdict| *verdict == Verdict::Passed);
-        self.failures = if good { 0 } else { self.failures.saturating_add(1) };
+    fn next(&mut self, pace: &Pace, found: Option<Verdict>) {
         // Nothing to ask, nothing to ask again before something changes.
-        self.due = (!found.is_empty()).then(|| Instant::now() + pace.pause(found, self.failures, chance()));
+        self.due = found.map(|verdict| Instant::now() + pace.pause(verdict, &mut self.failures, chance()));
     }
 }
 
 /// What one turn does, apart from everything that may change meanwhile.
 enum Work {
     Class(Api),
-    Connector { subject: Box<Subject>, api: Option<Api> },
+    Probe { role: Role, subject: Box<Subject>, api: Option<Api> },
 }
 
 impl Work {
     async fn run(self, prober: &Prober) -> Found {
         match self {
             Self::Class(Api { url, trust }) => Found::Class(reach(prober, &url, &trust).await),
-            Self::Connector { subject, api } => {
-                let probe = async |role| prober.probe(role, (*subject).clone(), api.clone()).await.map(|ran| ran.outcome);
-                let (liveness, auth) = tokio::join!(probe(Role::Liveness), probe(Role::Auth));
-                Found::Connector { liveness, auth }
-            }
+            Self::Probe { role, subject, api } => Found::Probe(prober.probe(role, *subject, api).await.map(|ran| ran.outcome)),
         }
     }
 }

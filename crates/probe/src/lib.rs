@@ -17,6 +17,6 @@ mod redirect;
 pub use board::{Board, ClassRow, ConnectorRow, Counts, Rows};
 pub use exchange::{Failure, Got, MAX_BODY_BYTES};
 pub use follow::{Following, Settings, follow};
-pub use pace::Pace;
+pub use pace::{Failures, Pace};
 pub use prober::{Api, MAX_REDIRECTS, Prober, Ran};
 pub use redirect::{BadLocation, resolve_location};

@@ -18,23 +18,32 @@ const SLOWEST: u32 = 8;
 /// Pauses differ by up to a tenth of them in either direction, so that what began together doesn't stay together.
 const JITTER: f64 = 0.1;
 
+/// How many times something wasn't good since it was good last, for each of the two kinds of pauses. An outage doesn't make a credential that is refused after it wait
+/// any longer, and the other way round.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures {
+    unanswered: u32,
+    refused: u32,
+}
+
 impl Pace {
-    /// How long to wait, given what was found and how many times in a row it wasn't good; `chance` from 0 to 1.
+    /// How long to wait after what was `found`, which `failures` takes in; `chance` from 0 to 1.
     ///
     /// Good: the interval. No answer, or not the right one: 10 seconds, doubled each time, up to the interval. A credential that is refused, or an
     /// expression that can't be evaluated, which nothing but a change mends: the interval, doubled each time, up to eight of them.
-    pub fn pause(&self, found: &[Verdict], failures: u32, chance: f64) -> Duration {
-        let grown = |from: Duration, most: Duration| from.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(most);
-        let one = |verdict: &Verdict| match verdict {
-            Verdict::Passed => self.interval,
-            Verdict::NoAnswer | Verdict::Failed | Verdict::Undecided => grown(RETRY, self.interval),
-            Verdict::Refused | Verdict::Invalid => grown(self.interval, self.interval.saturating_mul(SLOWEST)),
+    pub fn pause(&self, found: Verdict, failures: &mut Failures, chance: f64) -> Duration {
+        let grown = |count: &mut u32, from: Duration, most: Duration| {
+            let pause = from.saturating_mul(1 << (*count).min(16)).min(most);
+            *count = count.saturating_add(1);
+            pause
         };
-        let bad = || found.iter().filter(|verdict| **verdict != Verdict::Passed);
-        // Of several, what is refused counts most: it must not be asked again only because something else failed.
-        let pause = match bad().count() {
-            0 => self.interval,
-            _ => bad().map(one).max().unwrap_or(self.interval),
+        let pause = match found {
+            Verdict::Passed => {
+                *failures = Failures::default();
+                self.interval
+            }
+            Verdict::NoAnswer | Verdict::Failed | Verdict::Undecided => grown(&mut failures.unanswered, RETRY, self.interval),
+            Verdict::Refused | Verdict::Invalid => grown(&mut failures.refused, self.interval, self.interval.saturating_mul(SLOWEST)),
         };
         pause.mul_f64(1.0 + JITTER * (2.0 * chance.clamp(0.0, 1.0) - 1.0))
     }
@@ -44,37 +53,41 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const MINUTE: u64 = 60;
+    const INTERVAL: Duration = Duration::from_secs(300);
+
+    /// The pauses after each of these, in seconds.
+    fn pauses(interval: Duration, found: &[Verdict]) -> Vec<u64> {
+        let mut failures = Failures::default();
+        found.iter().map(|verdict| Pace { interval }.pause(*verdict, &mut failures, 0.5).as_secs()).collect()
+    }
 
     #[test]
     fn pauses_grow_while_it_fails() {
         use Verdict::{Failed, Invalid, NoAnswer, Passed, Refused, Undecided};
-        let pace = Pace { interval: Duration::from_secs(5 * MINUTE) };
-        for (found, failures, seconds) in [
-            (&[][..], 0, 300),
-            (&[Passed, Passed], 0, 300),
-            (&[NoAnswer], 1, 10),
-            (&[Failed, Passed], 2, 20),
-            (&[Undecided], 5, 160),
-            (&[NoAnswer], 6, 300),
-            (&[NoAnswer], 1_000_000, 300),
-            (&[Passed, Refused], 1, 300),
-            (&[Passed, Refused], 2, 600),
-            (&[NoAnswer, Refused], 3, 1200),
-            (&[Invalid], 4, 2400),
-            (&[Refused], 1_000_000, 2400),
+        for (found, seconds) in [
+            (&[Passed, Passed][..], &[300, 300][..]),
+            (&[NoAnswer, Failed, Undecided, NoAnswer, NoAnswer, NoAnswer, NoAnswer], &[10, 20, 40, 80, 160, 300, 300]),
+            (&[Refused, Invalid, Refused, Refused, Refused], &[300, 600, 1200, 2400, 2400]),
+            (&[Refused, Refused, Passed, Refused], &[300, 600, 300, 300]),
+            // One refusal after a long outage is the first, and so is the first outage after refusals.
+            (&[NoAnswer, NoAnswer, NoAnswer, NoAnswer, Refused, Refused], &[10, 20, 40, 80, 300, 600]),
+            (&[Refused, Refused, NoAnswer], &[300, 600, 10]),
+            // A tool that is gone now and then is not sent the wrong password any more often.
+            (&[Refused, Refused, NoAnswer, Refused], &[300, 600, 10, 1200]),
         ] {
-            assert_eq!(pace.pause(found, failures, 0.5), Duration::from_secs(seconds), "{found:?} {failures}");
+            assert_eq!(pauses(INTERVAL, found), seconds, "{found:?}");
         }
+        let many = vec![NoAnswer; 100_000];
+        assert_eq!(pauses(INTERVAL, &many).last(), Some(&300));
         // An interval that is shorter than the first pause is none the longer for a failure.
-        assert_eq!(Pace { interval: Duration::from_secs(2) }.pause(&[NoAnswer], 1, 0.5), Duration::from_secs(2));
+        assert_eq!(pauses(Duration::from_secs(2), &[NoAnswer]), [2]);
     }
 
     #[test]
     fn pauses_differ_by_a_tenth() {
         let pace = Pace { interval: Duration::from_secs(100) };
         for (chance, seconds) in [(0.0, 90), (0.25, 95), (1.0, 110), (7.0, 110)] {
-            assert_eq!(pace.pause(&[], 0, chance), Duration::from_secs(seconds), "{chance}");
+            assert_eq!(pace.pause(Verdict::Passed, &mut Failures::default(), chance), Duration::from_secs(seconds), "{chance}");
         }
     }
 }

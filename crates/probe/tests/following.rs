@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connectors_crd::{CheckedClass, Condition, ConditionStatus, Objects, Subject, Surroundings};
+use connectors_crd::{CheckedClass, Condition, Objects, Subject, Surroundings};
 use connectors_probe::{Board, Following, Pace, Rows, Settings, follow};
 use connectors_testkit::{Captured, Tool, assert_absent, wait_for};
 use serde_json::json;
@@ -92,7 +92,7 @@ fn p23_a_changed_secret_is_probed_at_once_and_told_nowhere() {
     world.change(|objects| objects.connectors = vec![with("wrong-password-5521")]);
     let bad = world.wait_for("Ready", "False AuthenticationFailed");
     assert_eq!(bad.message, format!("GET {}/user : 401", tool.url()));
-    assert_eq!(world.conditions()["LivenessReady"].status, ConditionStatus::True);
+    world.wait_for("LivenessReady", "True LivenessReady");
     world.change(|objects| objects.connectors = vec![with(CANARY)]);
     world.wait_for("Ready", "True Ready");
     assert_eq!((world.count("passed"), world.count("refused")), (2, 1));
@@ -134,7 +134,7 @@ fn what_does_not_change_is_not_probed_again() {
         other
     };
     world.change(|objects| objects.connectors.push(other));
-    wait_for("the other's probe", || world.count("refused") == 1);
+    wait_for("the other's probes", || world.count("refused") == 1 && tool.seen().len() == asked + 2);
     assert_eq!(world.conditions(), before);
     assert_eq!(tool.seen().len(), asked + 2);
 }
@@ -161,6 +161,17 @@ fn everything_is_probed_again_after_the_interval() {
         std::thread::park_timeout(Duration::from_millis(200));
         std::mem::replace(&mut asked, tool.seen().len()) == tool.seen().len()
     });
+}
+
+#[test]
+fn a_refused_credential_does_not_keep_the_tool_from_being_looked_at() {
+    let tool = strict();
+    let world = World::start(objects(subject(&tool.url(), &alive_and_asking(), Some(secret("wrong-password")))), Duration::from_secs(1));
+    let asked = |target: &str| tool.seen().iter().filter(|seen| seen.target() == target).count();
+    // Every second, and the other after one second, then two, then four.
+    wait_for("the tool to be asked", || asked("/") >= 4);
+    assert!(asked("/user") <= 3, "{}", asked("/user"));
+    world.wait_for("LivenessReady", "True LivenessReady");
 }
 
 #[test]
@@ -192,7 +203,7 @@ fn a_result_of_what_is_no_more_is_not_believed() {
     let world = World::start(objects(subject(&slow.url(), &class, Some(secret(CANARY)))), HOUR);
     wait_for("both requests", || slow.seen().len() == 2);
     world.change(|objects| objects.connectors = vec![subject(&quick.url(), &class, Some(secret("wrong")))]);
-    // It waits for its turn: of one Connector, one at a time is probed.
+    // It waits for its turn: each probe is sent once at a time.
     go_on.send(()).unwrap();
     go_on.send(()).unwrap();
     world.wait_for("AuthReady", "False AuthenticationFailed");

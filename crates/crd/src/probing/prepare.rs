@@ -14,7 +14,7 @@ use super::text::Text;
 use crate::{CheckedClass, Connector, ProbeMethod, Secret};
 
 /// Which of a class's probes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Whether the tool is there.
     Liveness,
@@ -23,6 +23,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Liveness, Self::Auth];
+
     /// One word for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
