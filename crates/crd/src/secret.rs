@@ -26,6 +26,17 @@ pub struct Secret {
     pub data: BTreeMap<String, SecretValue>,
 }
 
+impl Secret {
+    /// Whether it says the same as another one.
+    pub fn is_equal(&self, other: &Self) -> bool {
+        let Self { namespace, name, secret_type, labels, data } = self;
+        let values = |data: &BTreeMap<String, SecretValue>, others: &BTreeMap<String, SecretValue>| {
+            data.len() == others.len() && data.iter().zip(others).all(|((a, value), (b, other))| a == b && value.expose() == other.expose())
+        };
+        (namespace, name, secret_type, labels) == (&other.namespace, &other.name, &other.secret_type, &other.labels) && values(data, &other.data)
+    }
+}
+
 /// Where the Secrets of Connectors are looked up.
 pub trait Secrets {
     /// The Secret of that name, if there is one.

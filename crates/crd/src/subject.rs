@@ -1,5 +1,6 @@
 //! A Connector together with what its state depends on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use connectors_core::{Flags, TrustRoots};
@@ -7,7 +8,7 @@ use connectors_core::{Flags, TrustRoots};
 use crate::conditions::{self, Known};
 use crate::lower::{fits, usable_class};
 use crate::probing::{self, Outcome, Request, Role};
-use crate::{CheckedClass, Condition, Connector, Problem, Secret, Secrets};
+use crate::{CheckedClass, Condition, Connector, ObjectMeta, Problem, Secret, Secrets};
 
 /// A Connector, its class and its Secrets, as they were at one moment. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -56,6 +57,27 @@ impl Subject {
             && same(self.ca.as_ref(), other.ca.as_ref())
             && self.trust == other.trust
             && self.unusable == other.unusable
+    }
+
+    /// Whether what its probes have found is as true of `other`: whether all that requests and judgements come from says the same.
+    pub fn is_probed_like(&self, other: &Self) -> bool {
+        fn both<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>, equal: impl Fn(&T, &T) -> bool) -> bool {
+            match (a, b) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b) || equal(a, b),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            }
+        }
+        fn meta(connector: &Connector) -> (&str, &str, &BTreeMap<String, String>, &BTreeMap<String, String>) {
+            let ObjectMeta { name, namespace, labels, annotations, .. } = &connector.metadata;
+            (name, namespace, labels, annotations)
+        }
+        // A CA Secret counts by what it has brought into `trust`.
+        self.trust == other.trust
+            && self.unusable == other.unusable
+            && (Arc::ptr_eq(&self.connector, &other.connector) || self.connector.spec == other.connector.spec && meta(&self.connector) == meta(&other.connector))
+            && both(self.secret.as_ref(), other.secret.as_ref(), Secret::is_equal)
+            && both(self.class.as_ref(), other.class.as_ref(), |a, b| a.class().spec == b.class().spec && a.error() == b.error())
     }
 
     /// The request of a probe; `None` if there is nothing to ask: no such probe, an invalid Connector or class, or no credential to try. `api` is the URL
@@ -132,5 +154,39 @@ mod tests {
         assert!(!one.same_as(&Subject { secret: Some(Arc::new(credentials())), ..one.clone() }));
         assert!(!one.same_as(&Subject { secret: None, ..one.clone() }));
         assert!(!one.same_as(&Subject { class: None, ..one.clone() }));
+    }
+    #[test]
+    fn what_was_found_is_true_of_what_says_the_same() {
+        let one = subject(Some(credentials()));
+        let connector = |change: fn(&mut Connector)| {
+            let mut connector = (*one.connector).clone();
+            change(&mut connector);
+            Subject { connector: Arc::new(connector), ..one.clone() }
+        };
+        let class_with = |more| Subject { class: Some(Arc::new(checked(class(more)))), ..one.clone() };
+        let with = |secret| Subject { secret: Some(Arc::new(secret)), ..one.clone() };
+        let own_class = one.class.as_ref().unwrap().class().clone();
+        let broken = Problem { field: "spec".into(), message: "x".into(), severity: crate::Severity::Error };
+        for (other, same) in [
+            (one.clone(), true),
+            (with(credentials()), true),
+            (with(secret("repo", BASIC_AUTH, &[("username", "u"), ("password", "q")])), false),
+            (with(secret("repo", BASIC_AUTH, &[("username", "u")])), false),
+            (with(secret("repo", "Opaque", &[("username", "u"), ("password", "p")])), false),
+            (Subject { secret: None, ..one.clone() }, false),
+            (connector(|connector| connector.metadata.resource_version = "2".into()), true),
+            (connector(|connector| connector.metadata.generation = Some(2)), true),
+            (connector(|connector| drop(connector.metadata.labels.insert("a".into(), "b".into()))), false),
+            (connector(|connector| connector.spec.address = "https://other.example".into()), false),
+            (Subject { class: Some(Arc::new(checked(own_class))), ..one.clone() }, true),
+            (class_with(json!({})), false),
+            (Subject { class: None, ..one.clone() }, false),
+            (Subject { trust: TrustRoots::new(vec![Box::from(*b"a")]), ..one.clone() }, false),
+            (Subject { ca: Some(Arc::new(credentials())), ..one.clone() }, true),
+            (Subject { unusable: Some(broken), ..one.clone() }, false),
+        ] {
+            assert_eq!(one.is_probed_like(&other), same, "{other:?}");
+            assert_eq!(other.is_probed_like(&one), same, "{other:?}");
+        }
     }
 }

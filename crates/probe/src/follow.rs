@@ -102,25 +102,18 @@ struct Turn {
 
 struct ClassEntry {
     class: Arc<CheckedClass>,
-    /// Its API's URL.
-    api: Option<String>,
+    /// Its API, with the CAs that count for every Connector and its own.
+    api: Option<Api>,
     reached: Reached,
     turn: Turn,
-}
-
-impl ClassEntry {
-    /// Its API, with the CAs that count for every Connector and its own.
-    fn api(&self, system: &TrustRoots) -> Option<Api> {
-        let own = pem_certificates(&self.class.class().spec.api.as_ref()?.ca_certs);
-        let trust = TrustRoots::new(system.certificates().map(Box::from).chain(own).collect());
-        Some(Api { url: self.api.clone()?, trust })
-    }
+    told: Told,
 }
 
 struct ConnectorEntry {
     subject: Subject,
     liveness: ProbeEntry,
     auth: ProbeEntry,
+    told: Told,
 }
 
 /// A probe of a Connector. Each has turns of its own: a credential that is refused doesn't keep anybody from seeing that the tool is there.
@@ -250,18 +243,23 @@ impl Follower {
         let key = Key::Class(name.to_owned());
         self.unqueue(&key);
         let before = self.classes.remove(name);
-        let (mut turn, before) = before.map_or_else(|| (Turn::default(), Reached::default()), |entry| (entry.turn, entry.reached));
-        let spec = &class.class().spec;
-        let (api, reached) = match &spec.api {
+        let (mut turn, told, old_api, old_reached) = before.map(|entry| (entry.turn, entry.told, entry.api, entry.reached)).unwrap_or_default();
+        let (api, reached) = match &class.class().spec.api {
             None => (None, Reached::Unchecked),
             Some(api) => match destination_url(api.reference.as_ref(), &api.uri, None, &self.settings.surroundings) {
-                // Until it is known better, what was known of it.
-                Ok(url) => (Some(url), before),
+                Ok(url) => {
+                    let own = pem_certificates(&api.ca_certs);
+                    let trust = TrustRoots::new(self.trust.certificates().map(Box::from).chain(own).collect());
+                    let api = Some(Api { url, trust });
+                    // What is known of another API says nothing of this one.
+                    let reached = if api == old_api { old_reached } else { Reached::Unchecked };
+                    (api, reached)
+                }
                 Err(error) => (None, Reached::Unresolved(format!("spec.api: {error}"))),
             },
         };
         turn.change(self.new_version(), api.is_some());
-        self.classes.insert(name.to_owned(), ClassEntry { class, api, reached, turn });
+        self.classes.insert(name.to_owned(), ClassEntry { class, api, reached, turn, told });
         self.queue_turn(key);
         self.show_class(name);
     }
@@ -269,12 +267,15 @@ impl Follower {
     fn put_connector(&mut self, name: &Name, subject: Subject) {
         Role::ALL.into_iter().for_each(|role| self.unqueue(&Key::Probe(name.clone(), role)));
         let before = self.connectors.remove(name);
-        // What was found of it before holds until it is found anew, which takes a moment.
-        let (mut liveness, mut auth) = before.map(|entry| (entry.liveness, entry.auth)).unwrap_or_default();
+        let holds = before.as_ref().is_some_and(|entry| entry.subject.is_probed_like(&subject));
+        let (mut liveness, mut auth, told) = before.map(|entry| (entry.liveness, entry.auth, entry.told)).unwrap_or_default();
+        if !holds {
+            (liveness.probed, auth.probed) = (None, None);
+        }
         let version = self.new_version();
         liveness.turn.change(version, true);
         auth.turn.change(version, true);
-        self.connectors.insert(name.clone(), ConnectorEntry { subject, liveness, auth });
+        self.connectors.insert(name.clone(), ConnectorEntry { subject, liveness, auth, told });
         Role::ALL.into_iter().for_each(|role| self.queue_turn(Key::Probe(name.clone(), role)));
     }
 
@@ -297,13 +298,13 @@ impl Follower {
         let (version, work) = match &key {
             Key::Class(name) => {
                 let entry = self.classes.get_mut(name)?;
-                let api = entry.api(&self.trust)?;
+                let api = entry.api.clone()?;
                 (entry.turn.begin(), Work::Class(api))
             }
             Key::Probe(name, role) => {
                 let entry = self.connectors.get_mut(name)?;
                 let class = self.classes.get(&entry.subject.connector.spec.connector_class_name);
-                let api = class.and_then(|class| class.api(&self.trust));
+                let api = class.and_then(|class| class.api.clone());
                 let subject = Box::new(entry.subject.clone());
                 (entry.probe_mut(*role).turn.begin(), Work::Probe { role: *role, subject, api })
             }
@@ -354,24 +355,23 @@ impl Follower {
         self.show_connector(name);
     }
 
-    fn show_class(&self, name: &str) {
-        let Some(entry) = self.classes.get(name) else { return };
+    fn show_class(&mut self, name: &str) {
+        let Some(entry) = self.classes.get_mut(name) else { return };
         // The proxy is this program, whatever the class says.
         let mut conditions = conditions::class(&entry.class, &entry.reached, &Reached::Answers);
-        let before = self.board.class(name).unwrap_or_default();
-        conditions::since(&mut conditions, &before, &now());
-        tell("ConnectorClass", name, &before, &conditions);
+        conditions::since(&mut conditions, &self.board.class(name).unwrap_or_default(), &now());
+        entry.told.tell("ConnectorClass", name, &conditions);
         self.board.put_class(name, conditions);
     }
 
-    fn show_connector(&self, name: &Name) {
-        let Some(entry) = self.connectors.get(name) else { return };
+    fn show_connector(&mut self, name: &Name) {
+        let Some(entry) = self.connectors.get_mut(name) else { return };
         let of_class = self.board.class(&entry.subject.connector.spec.connector_class_name);
-        let known = Known { class: of_class.as_deref(), liveness: entry.liveness.probed.as_ref(), auth: entry.auth.probed.as_ref(), ..Known::default() };
+        let (liveness, auth) = (entry.liveness.probed.as_ref(), entry.auth.probed.as_ref());
+        let known = Known { class: of_class.as_deref(), liveness, auth, ..Known::default() };
         let mut conditions = entry.subject.conditions(self.flags, &known);
-        let before = self.board.connector(name).unwrap_or_default();
-        conditions::since(&mut conditions, &before, &now());
-        tell("Connector", &format!("{}/{}", name.0, name.1), &before, &conditions);
+        conditions::since(&mut conditions, &self.board.connector(name).unwrap_or_default(), &now());
+        entry.told.tell("Connector", &format!("{}/{}", name.0, name.1), &conditions);
         self.board.put_connector(name, conditions);
     }
 
@@ -457,18 +457,28 @@ async fn reach(prober: &Prober, url: &str, trust: &TrustRoots) -> Reached {
     }
 }
 
-/// Logs conditions that came to be false, and that no longer are.
-fn tell(kind: &str, name: &str, before: &[Condition], now: &[Condition]) {
-    let was = |condition_type: &str| before.iter().find(|condition| condition.condition_type == condition_type);
-    // Ready says only what the others say.
-    for condition in now.iter().filter(|condition| condition.condition_type != conditions::READY) {
-        let Condition { condition_type, status, reason, message, .. } = condition;
-        let before = was(condition_type);
-        match (before.map(|before| before.status), status) {
-            (Some(ConditionStatus::False), ConditionStatus::False) if before.is_some_and(|before| before.reason == *reason) => {}
-            (_, ConditionStatus::False) => tracing::warn!(kind, name, condition = %condition_type, %reason, "{message}"),
-            (Some(ConditionStatus::False), ConditionStatus::True) => tracing::info!(kind, name, condition = %condition_type, %reason, "holds again"),
-            _ => {}
+/// By type, the conditions that the log has as false, and their reasons. While nothing is known of one, it stays what it was.
+#[derive(Default)]
+struct Told(BTreeMap<String, String>);
+
+impl Told {
+    /// Logs conditions that came to be false, and that no longer are.
+    fn tell(&mut self, kind: &str, name: &str, conditions: &[Condition]) {
+        // Ready says only what the others say.
+        for Condition { condition_type, status, reason, message, .. } in conditions.iter().filter(|condition| condition.condition_type != conditions::READY) {
+            match status {
+                ConditionStatus::Unknown => {}
+                ConditionStatus::True => {
+                    if self.0.remove(condition_type).is_some() {
+                        tracing::info!(kind, name, condition = %condition_type, %reason, "holds again");
+                    }
+                }
+                ConditionStatus::False => {
+                    if self.0.insert(condition_type.clone(), reason.clone()).as_ref() != Some(reason) {
+                        tracing::warn!(kind, name, condition = %condition_type, %reason, "{message}");
+                    }
+                }
+            }
         }
     }
 }

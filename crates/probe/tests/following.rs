@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use connectors_crd::{CheckedClass, Condition, Objects, Subject, Surroundings};
 use connectors_probe::{Board, Following, Pace, Rows, Settings, follow};
-use connectors_testkit::{Captured, Tool, assert_absent, wait_for};
+use connectors_testkit::{Captured, TestCa, Tool, assert_absent, wait_for};
 use serde_json::json;
 use world::{CANARY, PATIENCE, SLOW, authorization, class, nobody, prober, probing, secret, subject};
 
@@ -195,6 +195,52 @@ fn a_class_is_ready_once_its_api_answers() {
 }
 
 #[test]
+fn what_was_found_of_something_else_is_not_told_any_more() {
+    let (good, (go_on, held)) = (strict(), Tool::held());
+    let class = alive_and_asking();
+    let world = World::start(objects(subject(&good.url(), &class, Some(secret(CANARY)))), HOUR);
+    world.wait_for("Ready", "True Ready");
+    // Another tool, which hasn't answered yet.
+    world.change(|objects| objects.connectors = vec![subject(&held.url(), &class, Some(secret(CANARY)))]);
+    wait_for("both requests", || held.seen().len() == 2);
+    for condition_type in ["LivenessReady", "AuthReady", "Ready"] {
+        world.wait_for(condition_type, "Unknown NotProbed");
+    }
+    [(), ()].into_iter().for_each(|()| go_on.send(()).unwrap());
+    world.wait_for("Ready", "True Ready");
+    // One that only has been written anew is as it was.
+    world.change(|objects| objects.connectors = vec![subject(&held.url(), &class, Some(secret(CANARY)))]);
+    wait_for("both requests", || held.seen().len() == 4);
+    world.wait_for("Ready", "True Ready");
+    // Another password.
+    world.change(|objects| objects.connectors = vec![subject(&held.url(), &class, Some(secret("other")))]);
+    world.wait_for("AuthReady", "Unknown NotProbed");
+    [(), (), (), ()].into_iter().for_each(|()| go_on.send(()).unwrap());
+    world.wait_for("Ready", "True Ready");
+}
+
+#[test]
+fn another_api_of_a_class_is_not_known_yet() {
+    let plugin = Tool::echo();
+    let (go_on, held) = Tool::held();
+    let of = |uri: &str| objects(subject("https://git.example", &class(json!({"api": {"uri": uri}})), None));
+    let world = World::start(of(&plugin.url()), HOUR);
+    world.wait_for("ConnectorClassReady", "True ConnectorClassReady");
+    world.change(|objects| *objects = of(&held.url()));
+    world.wait_for("ConnectorClassReady", "Unknown ConnectorClassNotReady");
+    wait_for("the request", || held.seen().len() == 1);
+    go_on.send(()).unwrap();
+    world.wait_for("ConnectorClassReady", "True ConnectorClassReady");
+    // Other CAs can mean another peer.
+    let with_ca = class(json!({"api": {"uri": held.url(), "CACerts": TestCa::default().pem()}}));
+    world.change(|objects| *objects = self::objects(subject("https://git.example", &with_ca, None)));
+    world.wait_for("ConnectorClassReady", "Unknown ConnectorClassNotReady");
+    wait_for("the request", || held.seen().len() == 2);
+    go_on.send(()).unwrap();
+    world.wait_for("ConnectorClassReady", "True ConnectorClassReady");
+}
+
+#[test]
 fn a_result_of_what_is_no_more_is_not_believed() {
     // The first request is held until the Connector has changed.
     let (go_on, slow) = Tool::held();
@@ -219,7 +265,7 @@ fn p31_slow_templates_hold_nobody_else_up() {
         connector.metadata.name = name.to_owned();
         Subject { connector: Arc::new(connector), ..subject }
     };
-    let mut connectors = vec![named(subject(&tool.url(), &asking(), Some(secret(CANARY))), "repo")];
+    let mut connectors = vec![named(subject(&tool.url(), &alive_and_asking(), Some(secret(CANARY))), "repo")];
     connectors.extend((0..6).map(|index| named(subject(&tool.url(), &slow, None), &format!("slow-{index}"))));
     let world = World::start(Objects { connectors, ..Objects::default() }, HOUR);
     world.wait_for("Ready", "True Ready");
