@@ -18,10 +18,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::queue::{Due, Key, Name, Queue};
 use crate::{Api, Board, Failure, Failures, Pace, Prober};
 
-/// Probes that run at the same time; more wait. Each has at most one connection open.
-const AT_ONCE: usize = 64;
 /// How long to sleep when nothing is due.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -79,20 +78,11 @@ pub fn follow(settings: Settings, board: Board, source: impl Fn() -> Objects + S
     Ok(Following { signals })
 }
 
-/// Namespace and name.
-type Name = (String, String);
-
-/// What is probed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Class(String),
-    Probe(Name, Role),
-}
-
 /// When a probe is due.
 #[derive(Debug, Default)]
 struct Turn {
     due: Option<Instant>,
+    why: Due,
     failures: Failures,
     /// Counts changes of the object: what was found of an earlier one is of no use.
     version: u64,
@@ -158,34 +148,32 @@ struct Follower {
     trust: TrustRoots,
     classes: BTreeMap<String, ClassEntry>,
     connectors: BTreeMap<Name, ConnectorEntry>,
-    /// Those that aren't running, by when they are due.
-    queue: BTreeSet<(Instant, Key)>,
+    /// Those that aren't running.
+    queue: Queue,
     /// Of the object that changed last.
     version: u64,
+    /// Whether what is new was there from the beginning.
+    beginning: bool,
 }
 
 impl Follower {
     fn new(settings: Settings, board: Board) -> Self {
-        let (flags, trust) = (Flags::default(), TrustRoots::default());
-        Self { settings, board, flags, trust, classes: BTreeMap::new(), connectors: BTreeMap::new(), queue: BTreeSet::new(), version: 0 }
+        let (flags, trust, queue) = (Flags::default(), TrustRoots::default(), Queue::default());
+        Self { settings, board, flags, trust, classes: BTreeMap::new(), connectors: BTreeMap::new(), queue, version: 0, beginning: true }
     }
 
     async fn run(mut self, signals: &Signals, source: &(impl Fn() -> Objects + Send)) {
         let mut running: JoinSet<Done> = JoinSet::new();
         self.look(source());
+        self.beginning = false;
         while !signals.stop.load(Ordering::Acquire) {
-            while running.len() < AT_ONCE
-                && let Some(key) = self.next_due()
-            {
-                if let Some(work) = self.begin(key) {
-                    running.spawn(work);
+            while let Some(key) = self.queue.next(Instant::now()) {
+                match self.begin(key.clone()) {
+                    Some(work) => drop(running.spawn(work)),
+                    None => self.queue.ended(&key),
                 }
             }
-            // With all places taken, only one that comes free matters.
-            let wait = match self.queue.first() {
-                Some((due, _)) if running.len() < AT_ONCE => *due,
-                _ => Instant::now() + LONG,
-            };
+            let wait = self.queue.wakes().unwrap_or_else(|| Instant::now() + LONG);
             tokio::select! {
                 () = signals.changed.notified() => if !signals.stop.load(Ordering::Acquire) { self.look(source()) },
                 Some(Ok(done)) = running.join_next() => self.end(done),
@@ -258,7 +246,8 @@ impl Follower {
                 Err(error) => (None, Reached::Unresolved(format!("spec.api: {error}"))),
             },
         };
-        turn.change(self.new_version(), api.is_some());
+        // Of a class there is little to probe, and many want to know.
+        turn.change(self.new_version(), api.is_some(), Due::Changed);
         self.classes.insert(name.to_owned(), ClassEntry { class, api, reached, turn, told });
         self.queue_turn(key);
         self.show_class(name);
@@ -267,14 +256,20 @@ impl Follower {
     fn put_connector(&mut self, name: &Name, subject: Subject) {
         Role::ALL.into_iter().for_each(|role| self.unqueue(&Key::Probe(name.clone(), role)));
         let before = self.connectors.remove(name);
+        // A class that changes, or CAs that count for all, would have everything come first.
+        let only_around = |entry: &ConnectorEntry| {
+            let (class, trust) = (subject.class.clone(), subject.trust.clone());
+            Subject { class, trust, ..entry.subject.clone() }.same_as(&subject)
+        };
+        let why = if self.beginning || before.as_ref().is_some_and(only_around) { Due::Again } else { Due::Changed };
         let holds = before.as_ref().is_some_and(|entry| entry.subject.is_probed_like(&subject));
         let (mut liveness, mut auth, told) = before.map(|entry| (entry.liveness, entry.auth, entry.told)).unwrap_or_default();
         if !holds {
             (liveness.probed, auth.probed) = (None, None);
         }
         let version = self.new_version();
-        liveness.turn.change(version, true);
-        auth.turn.change(version, true);
+        liveness.turn.change(version, true, why);
+        auth.turn.change(version, true, why);
         self.connectors.insert(name.clone(), ConnectorEntry { subject, liveness, auth, told });
         Role::ALL.into_iter().for_each(|role| self.queue_turn(Key::Probe(name.clone(), role)));
     }
@@ -283,13 +278,6 @@ impl Follower {
     fn new_version(&mut self) -> u64 {
         self.version += 1;
         self.version
-    }
-
-    /// Takes the next one from the queue that is due.
-    fn next_due(&mut self) -> Option<Key> {
-        let (due, _) = self.queue.first()?;
-        (*due <= Instant::now()).then_some(())?;
-        self.queue.pop_first().map(|(_, key)| key)
     }
 
     /// What is to be done for an object whose turn it is.
@@ -314,6 +302,7 @@ impl Follower {
 
     fn end(&mut self, done: Done) {
         let Done { key, version, found } = done;
+        self.queue.ended(&key);
         match (&key, found) {
             (Key::Class(name), Found::Class(reached)) => self.end_class(name, version, reached),
             (Key::Probe(name, role), Found::Probe(outcome)) => self.end_probe(name, *role, version, outcome),
@@ -384,22 +373,25 @@ impl Follower {
 
     /// Queues what is due some time and doesn't run.
     fn queue_turn(&mut self, key: Key) {
-        if let Some(Turn { due: Some(due), running: None, .. }) = self.turn(&key) {
-            self.queue.insert((*due, key));
+        if let Some(Turn { due: Some(due), why, running: None, .. }) = self.turn(&key) {
+            let (due, why) = (*due, *why);
+            self.queue.insert(due, key, why);
         }
     }
 
     fn unqueue(&mut self, key: &Key) {
-        if let Some(due) = self.turn(key).and_then(|turn| turn.due) {
-            self.queue.remove(&(due, key.clone()));
+        if let Some(Turn { due: Some(due), why, .. }) = self.turn(key) {
+            let (due, why) = (*due, *why);
+            self.queue.remove(due, key, why);
         }
     }
 }
 
 impl Turn {
     /// The object is another than before.
-    fn change(&mut self, version: u64, probed: bool) {
+    fn change(&mut self, version: u64, probed: bool, why: Due) {
         self.version = version;
+        self.why = why;
         self.failures = Failures::default();
         self.due = probed.then(Instant::now);
     }
@@ -420,6 +412,7 @@ impl Turn {
 
     fn next(&mut self, pace: &Pace, found: Option<Verdict>) {
         // Nothing to ask, nothing to ask again before something changes.
+        self.why = Due::Again;
         self.due = found.map(|verdict| Instant::now() + pace.pause(verdict, &mut self.failures, chance()));
     }
 }

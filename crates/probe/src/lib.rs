@@ -12,6 +12,7 @@ mod exchange;
 mod follow;
 mod pace;
 mod prober;
+mod queue;
 mod redirect;
 
 pub use board::{Board, ClassRow, ConnectorRow, Counts, Rows};

@@ -4,6 +4,7 @@
 mod world;
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -126,13 +127,7 @@ fn what_does_not_change_is_not_probed_again() {
     let asked = tool.seen().len();
     let before = world.conditions();
     // Another Connector comes, of which the class has been probed already.
-    let other = {
-        let mut other = subject(&tool.url(), &class, None);
-        let mut connector = (*other.connector).clone();
-        connector.metadata.name = "other".into();
-        other.connector = Arc::new(connector);
-        other
-    };
+    let other = named(subject(&tool.url(), &class, None), "team", "other");
     world.change(|objects| objects.connectors.push(other));
     wait_for("the other's probes", || world.count("refused") == 1 && tool.seen().len() == asked + 2);
     assert_eq!(world.conditions(), before);
@@ -256,17 +251,40 @@ fn a_result_of_what_is_no_more_is_not_believed() {
     assert_eq!((world.count("passed"), world.count("refused")), (0, 1));
 }
 
+fn named(subject: Subject, namespace: &str, name: &str) -> Subject {
+    let mut connector = (*subject.connector).clone();
+    connector.metadata.namespace = namespace.to_owned();
+    connector.metadata.name = name.to_owned();
+    Subject { connector: Arc::new(connector), ..subject }
+}
+
+#[test]
+fn p31_a_change_waits_for_no_silent_tools() {
+    let silent = Tool::raw(|stream| {
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let quick = strict();
+    let class = asking();
+    let mut connectors: Vec<Subject> =
+        (0..100).map(|index| named(subject(&silent.url(), &class, None), &format!("silent-{}", index % 10), &index.to_string())).collect();
+    connectors.push(named(subject(&silent.url(), &class, None), "team", "repo"));
+    let world = World::start(Objects { connectors, ..Objects::default() }, HOUR);
+    // Three quarters of all places are taken; the last are not for those whose turn has come by itself.
+    wait_for("silent tools to be asked", || silent.connections() == 48);
+    world.change(|objects| {
+        objects.connectors.pop();
+        objects.connectors.push(subject(&quick.url(), &alive_and_asking(), Some(secret(CANARY))));
+    });
+    world.wait_for("Ready", "True Ready");
+    assert_eq!((world.count("no_answer"), silent.connections()), (0, 48));
+}
+
 #[test]
 fn p31_slow_templates_hold_nobody_else_up() {
     let tool = strict();
     let slow = probing(json!({"path": format!("/{SLOW}")}));
-    let named = |subject: Subject, name: &str| {
-        let mut connector = (*subject.connector).clone();
-        connector.metadata.name = name.to_owned();
-        Subject { connector: Arc::new(connector), ..subject }
-    };
-    let mut connectors = vec![named(subject(&tool.url(), &alive_and_asking(), Some(secret(CANARY))), "repo")];
-    connectors.extend((0..6).map(|index| named(subject(&tool.url(), &slow, None), &format!("slow-{index}"))));
+    let mut connectors = vec![named(subject(&tool.url(), &alive_and_asking(), Some(secret(CANARY))), "team", "repo")];
+    connectors.extend((0..6).map(|index| named(subject(&tool.url(), &slow, None), "team", &format!("slow-{index}"))));
     let world = World::start(Objects { connectors, ..Objects::default() }, HOUR);
     world.wait_for("Ready", "True Ready");
     // Those that take long had their turn right after it, and have not all come to an end.
