@@ -53,6 +53,41 @@ pub enum TlsError {
     CaAsServer(#[source] std::io::Error),
 }
 
+impl TlsError {
+    /// What is wrong, without anything that the peer has a say in: its certificate's names stand in the error itself, which is for the operator.
+    pub fn category(&self) -> &'static str {
+        let error = match self {
+            Self::TrustRoot(_) => return "one of the CA certificates can't be used as a trust anchor",
+            Self::Setup(_) => return "TLS can't be set up",
+            Self::Name(_) => return "the host can't be in a certificate",
+            Self::CaAsServer(_) => return "the certificate is marked as a CA's (CA:TRUE), which no server's may be",
+            Self::Handshake(error) => error,
+        };
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::InvalidCertificate(error)) => certificate_category(error),
+            Some(rustls::Error::NoCertificatesPresented) => "the peer has no certificate",
+            Some(rustls::Error::AlertReceived(_)) => "the peer refuses the connection",
+            Some(rustls::Error::PeerIncompatible(_)) => "the peer has no version or cipher of TLS that is used here",
+            Some(rustls::Error::InvalidMessage(_)) => "the peer doesn't speak TLS",
+            Some(_) => "the peer breaks the rules of TLS",
+            None => "the connection broke",
+        }
+    }
+}
+
+fn certificate_category(error: &CertificateError) -> &'static str {
+    match error {
+        // Of another issuer that has the name of one that is known.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => "the certificate is from an unknown issuer",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "the certificate is for another name",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "the certificate is not valid yet",
+        CertificateError::Revoked => "the certificate is revoked",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "the certificate is not for servers",
+        _ => "the certificate is not valid",
+    }
+}
+
 impl ClientTls {
     /// Loads the system's CAs (`SSL_CERT_FILE` and `SSL_CERT_DIR` count). If there are none this is logged, and only extra CAs will do.
     pub fn new() -> Self {

@@ -75,18 +75,10 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// In words for whoever may read the Connector: without addresses, which are the operator's.
+    /// In words for whoever may read the Connector: without addresses, which are the operator's, and without words of the tool's, which may be anybody's.
     pub fn public(&self) -> String {
         match self {
-            Self::Dial(DialError::Tls(error)) => {
-                let mut text = format!("there is no TLS connection: {error}");
-                let mut cause = std::error::Error::source(error);
-                while let Some(error) = cause {
-                    text.push_str(&format!(": {error}"));
-                    cause = error.source();
-                }
-                text
-            }
+            Self::Dial(DialError::Tls(error)) => format!("there is no TLS connection: {}", error.category()),
             Self::Dial(DialError::Connect(error)) => format!("no connection can be made: {}", error.source.kind()),
             Self::Dial(DialError::Denied(_)) => "the host leads to an address that may not be reached (--allow-address)".into(),
             Self::Dial(error) => error.to_string(),

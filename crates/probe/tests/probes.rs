@@ -89,9 +89,13 @@ fn a_tool_proves_who_it_is() {
     let trusting = |trust| Subject { trust, ..subject(&tool.url(), &probing(with_credential("/")), Some(secret(CANARY))) };
     passes(run_with(&prober(PATIENCE), &trusting(TrustRoots::new(vec![ca.der().into()])), None));
     let outcome = run_with(&prober(PATIENCE), &trusting(TrustRoots::default()), None);
-    assert_eq!(outcome.verdict, Verdict::NoAnswer);
-    assert!(outcome.message.contains("/ : there is no TLS connection: ") && outcome.message.contains("UnknownIssuer"), "{}", outcome.message);
+    let broken = |tool: &Tool, why: &str| format!("GET {}/ : there is no TLS connection: {why}", tool.url());
+    fails(outcome, Verdict::NoAnswer, &broken(&tool, "the certificate is from an unknown issuer"));
     assert_eq!(tool.seen().len(), 1);
+    // What it calls itself is not repeated.
+    let other = Tool::tls_echo(&ca, "buy-this.example");
+    let trusting = Subject { trust: TrustRoots::new(vec![ca.der().into()]), ..subject(&other.url(), &probing(with_credential("/")), Some(secret(CANARY))) };
+    fails(run_with(&prober(PATIENCE), &trusting, None), Verdict::NoAnswer, &broken(&other, "the certificate is for another name"));
 }
 
 #[test]
@@ -182,9 +186,8 @@ fn p18_a_redirect_leads_to_no_private_address() {
     let locations = ["http://169.254.169.254/latest/meta-data", "http://[fd00:ec2::254]/", "http://10.1.2.3/", "http://192.168.1.1/", "http://[::1]:1/"];
     let locations = locations.into_iter().map(str::to_owned).chain([format!("http://localhost:{port}/"), format!("http://127.0.0.2:{port}/")]);
     for location in locations {
-        let origin = location.trim_end_matches("latest/meta-data").trim_end_matches('/').to_owned();
         let tool = Tool::answering(move |_| redirect(&location));
-        let expect = format!("GET {}/, redirected to {origin} : the host leads to an address that may not be reached (--allow-address)", tool.url());
+        let expect = format!("GET {}/, redirected to another host : the host leads to an address that may not be reached (--allow-address)", tool.url());
         fails(run(&tool.url(), with_credential("/")), Verdict::NoAnswer, &expect);
     }
     assert_eq!(inside.connections(), 0);
@@ -314,11 +317,11 @@ fn p31_rendering_and_judging_are_within_the_time_limit() {
     let slow = subject("http://tool.invalid", &probing(json!({"path": format!("/{SLOW}")})), None);
     fails(probe(slow, brief), Verdict::NoAnswer, "no request within 5ms: its templates, or those of others, take too long");
     // A number that no thread has worked out by then.
-    let list = (0..1000).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
-    let cel = format!("[{list}].all(a, [{list}].all(b, a + b >= 0))");
-    let tool = strict();
+    let numbers = format!("{:?}", (0..2000).collect::<Vec<u32>>());
+    let tool = Tool::answering(move |_| json_answer(&numbers));
+    let cel = "response.body.all(a, response.body.all(b, a + b >= 0.0))";
     let subject = subject(&tool.url(), &probing(json!({"path": "/", "response": {"cel": cel}})), None);
-    let late = Outcome { verdict: Verdict::NoAnswer, message: format!("GET {}/ : 401, not judged within 20ms", tool.url()) };
+    let late = Outcome { verdict: Verdict::NoAnswer, message: format!("GET {}/ : 200, not judged within 20ms", tool.url()) };
     // On a busy machine the answer itself can be late.
     assert!((0..50).any(|_| probe(subject.clone(), Duration::from_millis(20)) == late));
 }

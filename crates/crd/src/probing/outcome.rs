@@ -132,11 +132,14 @@ impl Request {
         Outcome { verdict, message: self.line(problem, redirected) }
     }
 
-    /// `GET https://… : 401`. Of redirects only the origin is shown, since the rest of a Location can repeat anything.
+    /// `GET https://… : 401`. Of redirects that stay at the host the origin is shown; where others lead is the tool's to say, and can repeat anything.
     fn line(&self, end: &str, redirected: Option<&Origin>) -> String {
         match redirected {
             None => format!("{} : {end}", self.shown),
-            Some(origin) => format!("{}, redirected to {} : {end}", self.shown, self.shown_origin(origin)),
+            Some(origin) if origin.host() == self.origin.host() => {
+                format!("{}, redirected to {}://{} : {end}", self.shown, origin.scheme().as_str(), origin.authority())
+            }
+            Some(_) => format!("{}, redirected to another host : {end}", self.shown),
         }
     }
 }

@@ -60,7 +60,6 @@ pub struct Request {
     pub(super) judge: Judge,
     /// Method and URL, for messages.
     pub(super) shown: String,
-    secrets: Vec<SecretValue>,
 }
 
 /// What makes an answer a good one.
@@ -74,9 +73,6 @@ pub(super) enum Judge {
     Api,
 }
 
-/// What a value of a Secret must have at least to be looked for in the names of hosts.
-const WORTH_HIDING: usize = 4;
-
 impl Request {
     /// Whether the body of the answer matters.
     pub fn wants_body(&self) -> bool {
@@ -86,16 +82,6 @@ impl Request {
     /// `GET https://…`, for messages and logs; nothing in it comes from the Secret.
     pub fn shown(&self) -> &str {
         &self.shown
-    }
-
-    /// An origin that a tool has redirected to, unless its name has a value of the Secret in it.
-    pub(super) fn shown_origin(&self, origin: &Origin) -> String {
-        let authority = origin.authority();
-        let hidden = self.secrets.iter().filter_map(|secret| secret.expose_str()).filter(|secret| secret.len() >= WORTH_HIDING);
-        match hidden.map(|secret| Zeroizing::new(secret.to_ascii_lowercase())).any(|secret| authority.contains(secret.as_str())) {
-            true => "another host".into(),
-            false => format!("{}://{authority}", origin.scheme().as_str()),
-        }
     }
 }
 
@@ -116,10 +102,9 @@ pub fn prepare(role: Role, connector: &Connector, class: &CheckedClass, secret: 
     let Some(compiled) = compiled else { return Ok(None) };
     let auth = auth.map(|(auth, _)| auth);
     let data = Data::new(connector, class.class(), auth, secret).map_err(|error| Outcome::invalid(error.to_string()))?;
-    let secrets: Vec<SecretValue> = secret.map(|secret| secret.data.values().map(|value| SecretValue::new(value.expose())).collect()).unwrap_or_default();
     match &**compiled {
-        Compiled::Http(http) => http_request(role, compiled, http, connector, &data, secrets),
-        Compiled::Api(path) => api_request(role, path, connector, secret, api, &data, secrets),
+        Compiled::Http(http) => http_request(role, compiled, http, connector, &data),
+        Compiled::Api(path) => api_request(role, path, connector, secret, api, &data),
     }
     .map(Some)
 }
@@ -130,7 +115,6 @@ fn http_request(
     http: &Http,
     connector: &Connector,
     data: &Data,
-    secrets: Vec<SecretValue>,
 ) -> Result<Request, Outcome> {
     let address = Address::parse(&connector.spec.address).map_err(|error| Outcome::invalid(format!("spec.address: {error}")))?;
     let origin = origin(http, address.origin());
@@ -156,7 +140,7 @@ fn http_request(
     };
     let shown = shown(http.method, &origin, &http.path.shown(&rendered, harmless));
     let (method, follow) = (http.method, http.follow);
-    Ok(Request { role, origin, method, target, headers, follow, to_api: false, has_credential, judge, shown, secrets })
+    Ok(Request { role, origin, method, target, headers, follow, to_api: false, has_credential, judge, shown })
 }
 
 /// The Connector's, but for what the class says. Without a scheme it is the Connector's as long as the host is, and else http.
@@ -179,7 +163,6 @@ fn api_request(
     secret: Option<&Secret>,
     api: Option<&str>,
     data: &Data,
-    secrets: Vec<SecretValue>,
 ) -> Result<Request, Outcome> {
     let undecided = |message: &str| Outcome { verdict: super::Verdict::Undecided, message: message.into() };
     let api = api.ok_or_else(|| undecided("the address of the class's API is not known"))?;
@@ -202,7 +185,7 @@ fn api_request(
     let shown_path = joined(path.shown(&rendered, path.is_harmless(&rendered, data)).as_bytes());
     let shown = shown(ProbeMethod::Get, &origin, &String::from_utf8_lossy(&shown_path));
     let (method, has_credential) = (ProbeMethod::Get, secret.is_some());
-    Ok(Request { role, origin, method, target, headers, follow: false, to_api: true, has_credential, judge: Judge::Api, shown, secrets })
+    Ok(Request { role, origin, method, target, headers, follow: false, to_api: true, has_credential, judge: Judge::Api, shown })
 }
 
 /// A Secret's values as Kubernetes has them: a JSON object of texts in base64.

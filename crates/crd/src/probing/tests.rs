@@ -1,4 +1,4 @@
-use connectors_core::Origin;
+use connectors_core::{Host, Origin, Scheme};
 use serde_json::{Value, json};
 
 use super::*;
@@ -204,9 +204,16 @@ fn answers_are_judged() {
     // 401 can be what a class waits for.
     let challenged = sent(json!({"path": "/v2/", "response": {"cel": "response.statusCode in [200, 401]"}}), json!({}), None).unwrap();
     assert_eq!(challenged.judge(answer(401, b"")).verdict, Verdict::Passed);
-    let elsewhere = Origin::new(connectors_core::Scheme::Https, connectors_core::Host::parse("sso.example").unwrap(), None);
-    let redirected = plain.judge(Answer { redirected: Some(&elsewhere), ..answer(404, b"") });
-    assert_eq!(redirected.message, "GET https://git.example/, redirected to https://sso.example : 404");
+    for (scheme, host, port, shown) in [
+        (Scheme::Https, "git.example", Some(8443), "https://git.example:8443"),
+        (Scheme::Http, "git.example", None, "http://git.example"),
+        (Scheme::Https, "sso.example", None, "another host"),
+        (Scheme::Https, "buy-this.git.example", None, "another host"),
+    ] {
+        let origin = Origin::new(scheme, Host::parse(host).unwrap(), port);
+        let redirected = plain.judge(Answer { redirected: Some(&origin), ..answer(404, b"") });
+        assert_eq!(redirected.message, format!("GET https://git.example/, redirected to {shown} : 404"));
+    }
     assert_eq!(plain.no_answer("timed out", None), Outcome { verdict: Verdict::NoAnswer, message: "GET https://git.example/ : timed out".into() });
 }
 
@@ -242,8 +249,7 @@ fn p23_messages_have_nothing_of_the_secret() {
             Err(outcome) => format!("{outcome:?}"),
             Ok(request) => {
                 assert_eq!(request.headers[0].1.expose_str(), Some(CANARY));
-                let leak = connectors_core::Host::parse(&format!("{CANARY}.example")).unwrap();
-                let leak = Origin::new(connectors_core::Scheme::Http, leak, None);
+                let leak = Origin::new(Scheme::Http, Host::parse(&format!("{CANARY}.example")).unwrap(), None);
                 let redirected = Answer { redirected: Some(&leak), ..answer(401, b"") };
                 format!("{request:?} {} {:?} {:?}", request.shown(), request.judge(redirected), request.no_answer("x", Some(&leak)))
             }

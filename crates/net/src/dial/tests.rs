@@ -444,20 +444,22 @@ fn a_certificate_that_does_not_prove_who_answers_is_refused() {
     run(async {
         let (ca, other) = (TestCa::new(), TestCa::new());
         let now = SystemTime::now();
-        for (what, config, trust) in [
-            ("another CA", ca.server("tool.example"), other.trust()),
-            ("no CA", ca.server("tool.example"), TrustRoots::default()),
-            ("another name", ca.server("other.example"), ca.trust()),
-            ("a parent's name", ca.server("example"), ca.trust()),
-            ("the address instead of the name", ca.server("127.0.0.1"), ca.trust()),
-            ("expired", ca.server_within("tool.example", now - 48 * HOUR, now - 24 * HOUR), ca.trust()),
-            ("not yet valid", ca.server_within("tool.example", now + 24 * HOUR, now + 48 * HOUR), ca.trust()),
+        let (issuer, name) = ("the certificate is from an unknown issuer", "the certificate is for another name");
+        for (what, config, trust, category) in [
+            ("another CA", ca.server("tool.example"), other.trust(), issuer),
+            ("no CA", ca.server("tool.example"), TrustRoots::default(), issuer),
+            ("another name", ca.server("other.example"), ca.trust(), name),
+            ("a parent's name", ca.server("example"), ca.trust(), name),
+            ("the address instead of the name", ca.server("127.0.0.1"), ca.trust(), name),
+            ("expired", ca.server_within("tool.example", now - 48 * HOUR, now - 24 * HOUR), ca.trust(), "the certificate has expired"),
+            ("not yet valid", ca.server_within("tool.example", now + 24 * HOUR, now + 48 * HOUR), ca.trust(), "the certificate is not valid yet"),
         ] {
             let (listener, address) = listen("127.0.0.1:0").await;
             let dialer = dialer(&["127.0.0.1"], DEADLINE, Answers::new(&[&["127.0.0.1"]]));
             let origin = origin(Scheme::Https, "tool.example", address.port());
             let (served, connected) = tokio::join!(serve(listener, config), dialer.connect(&origin, &trust, Reach::Target, Alpn::Http1));
-            assert!(matches!(connected, Err(DialError::Tls(TlsError::Handshake(_)))), "{what}: {connected:?}");
+            let Err(DialError::Tls(error @ TlsError::Handshake(_))) = connected else { panic!("{what}: {connected:?}") };
+            assert_eq!(error.category(), category, "{what}");
             assert!(served.is_err(), "{what}");
         }
     });
@@ -515,7 +517,8 @@ fn a_server_without_tls_is_told_from_one_that_is_away() {
         };
         let trust = TrustRoots::default();
         let (_stream, connected) = tokio::join!(plain, dialer.connect(&origin, &trust, Reach::Target, Alpn::Http1));
-        assert!(matches!(connected, Err(DialError::Tls(TlsError::Handshake(_)))), "{connected:?}");
+        let Err(DialError::Tls(error @ TlsError::Handshake(_))) = connected else { panic!("{connected:?}") };
+        assert_eq!(error.category(), "the peer doesn't speak TLS");
     });
 }
 
