@@ -82,7 +82,6 @@ impl Collector for ConditionMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         // Where nothing is probed nothing is kept up to date either.
         let Some(board) = &self.0.board else { return Ok(()) };
-        let Rows { classes, connectors } = board.rows();
         let value = |status: ConditionStatus| match status {
             ConditionStatus::True => ConstGauge::new(1),
             ConditionStatus::False => ConstGauge::new(0),
@@ -90,20 +89,20 @@ impl Collector for ConditionMetrics {
         };
         let mut family =
             encoder.encode_descriptor("connectors_connector_condition", "A Connector's condition: 1 True, 0 False, -1 Unknown", None, MetricType::Gauge)?;
-        for ConnectorRow { namespace, name, conditions } in &connectors {
-            for condition in conditions {
-                let labels = [("namespace", namespace.as_str()), ("connector", name.as_str()), ("condition", condition.condition_type.as_str())];
-                value(condition.status).encode(family.encode_family(&labels)?)?;
-            }
-        }
+        board.visit_connectors(|namespace, name, conditions| {
+            conditions.iter().try_for_each(|condition| {
+                let labels = [("namespace", namespace), ("connector", name), ("condition", &condition.condition_type)];
+                value(condition.status).encode(family.encode_family(&labels)?)
+            })
+        })?;
         let mut family =
             encoder.encode_descriptor("connectors_class_condition", "A ConnectorClass's condition: 1 True, 0 False, -1 Unknown", None, MetricType::Gauge)?;
-        for ClassRow { name, conditions } in &classes {
-            for condition in conditions {
-                let labels = [("class", name.as_str()), ("condition", condition.condition_type.as_str())];
-                value(condition.status).encode(family.encode_family(&labels)?)?;
-            }
-        }
+        board.visit_classes(|name, conditions| {
+            conditions.iter().try_for_each(|condition| {
+                let labels = [("class", name), ("condition", &condition.condition_type)];
+                value(condition.status).encode(family.encode_family(&labels)?)
+            })
+        })?;
         let mut family = encoder.encode_descriptor("connectors_probes", "Probes that were run, by what they found", None, MetricType::Counter)?;
         for ((probe, outcome), count) in board.counts() {
             let labels = [("probe", probe), ("outcome", outcome)];

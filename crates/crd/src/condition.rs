@@ -57,20 +57,34 @@ impl ConditionSeverity {
     }
 }
 
+/// The longest that a message is. Every object's messages are kept, written to its status and listed; what is longer tells nobody more.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 1024;
+
+/// A text of `most` bytes at most, which ends in `…` if something of it is missing.
+pub(crate) fn shortened(mut text: String, most: usize) -> String {
+    const MORE: char = '…';
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most.saturating_sub(MORE.len_utf8())));
+        text.push(MORE);
+    }
+    text
+}
+
 impl Condition {
     /// A condition that holds.
     pub fn holds(condition_type: &str, reason: &str) -> Self {
         Self { condition_type: condition_type.into(), status: ConditionStatus::True, reason: reason.into(), ..Self::default() }
     }
 
-    /// A condition that doesn't hold.
+    /// A condition that doesn't hold. A message of more than 1 KiB is cut.
     pub fn fails(condition_type: &str, reason: &str, message: impl Into<String>) -> Self {
-        Self { condition_type: condition_type.into(), status: ConditionStatus::False, reason: reason.into(), message: message.into(), ..Self::default() }
+        Self { status: ConditionStatus::False, ..Self::unknown(condition_type, reason, message) }
     }
 
-    /// A condition that can't be known yet.
+    /// A condition that can't be known yet. A message of more than 1 KiB is cut.
     pub fn unknown(condition_type: &str, reason: &str, message: impl Into<String>) -> Self {
-        Self { condition_type: condition_type.into(), reason: reason.into(), message: message.into(), ..Self::default() }
+        let message = shortened(message.into(), MAX_MESSAGE_BYTES);
+        Self { condition_type: condition_type.into(), reason: reason.into(), message, ..Self::default() }
     }
 
     /// The same, but never affecting `Ready`.

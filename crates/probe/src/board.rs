@@ -64,6 +64,22 @@ impl Board {
         Rows { classes: state.classes.iter().map(class).collect(), connectors: state.connectors.iter().map(connector).collect() }
     }
 
+    /// Visits each class with its conditions, until a visit fails. Copies nothing; the board stays as it is meanwhile.
+    ///
+    /// # Errors
+    /// That of the visit.
+    pub fn visit_classes<E>(&self, mut visit: impl FnMut(&str, &[Condition]) -> Result<(), E>) -> Result<(), E> {
+        self.state().classes.iter().try_for_each(|(name, conditions)| visit(name, conditions))
+    }
+
+    /// The same for each Connector, by namespace and name.
+    ///
+    /// # Errors
+    /// That of the visit.
+    pub fn visit_connectors<E>(&self, mut visit: impl FnMut(&str, &str, &[Condition]) -> Result<(), E>) -> Result<(), E> {
+        self.state().connectors.iter().try_for_each(|((namespace, name), conditions)| visit(namespace, name, conditions))
+    }
+
     /// How many probes had which outcome, since the beginning; every combination is there.
     pub fn counts(&self) -> Counts {
         let state = self.state();

@@ -69,7 +69,7 @@ impl Prober {
             Ok(Some(Err(outcome))) => return Some(Ran { outcome, cause: None }),
             Ok(None) | Err(_) => {
                 let message = format!("no request within {:?}: its templates, or those of others, take too long", self.within);
-                return Some(Ran { outcome: Outcome { verdict: Verdict::NoAnswer, message }, cause: None });
+                return Some(Ran { outcome: Outcome::new(Verdict::NoAnswer, message), cause: None });
             }
         };
         let trust = api.filter(|_| request.to_api).map_or(trust, |api| api.trust);

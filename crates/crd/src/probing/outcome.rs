@@ -4,6 +4,7 @@ use connectors_core::Origin;
 use connectors_expr::{Fields, Response};
 
 use super::prepare::{Judge, Request, Role};
+use crate::condition::{MAX_MESSAGE_BYTES, shortened};
 
 /// What a probe has found, and the words for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,12 +80,17 @@ impl Fields for Pairs<'_> {
 }
 
 impl Outcome {
+    /// An outcome; a message of more than 1 KiB is cut.
+    pub fn new(verdict: Verdict, message: impl Into<String>) -> Self {
+        Self { verdict, message: shortened(message.into(), MAX_MESSAGE_BYTES) }
+    }
+
     pub(super) fn passed() -> Self {
         Self { verdict: Verdict::Passed, message: String::new() }
     }
 
-    pub(super) fn invalid(message: String) -> Self {
-        Self { verdict: Verdict::Invalid, message }
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Verdict::Invalid, message)
     }
 }
 
@@ -116,20 +122,20 @@ impl Request {
                     // A class that looks into answers to a credential does so because some tools say with a 200 that it is bad.
                     Ok(false) => {
                         let verdict = if refused || good && self.role == Role::Auth { Verdict::Refused } else { Verdict::Failed };
-                        return Outcome { verdict, message: format!("{}, and {field} is false", self.line(&status.to_string(), answer.redirected)) };
+                        return Outcome::new(verdict, format!("{}, and {field} is false", self.line(&status.to_string(), answer.redirected)));
                     }
                     Err(error) => return Outcome::invalid(format!("{}, and {field}: {error}", self.line(&status.to_string(), answer.redirected))),
                 }
             }
         };
-        Outcome { verdict, message: self.line(&status.to_string(), answer.redirected) }
+        Outcome::new(verdict, self.line(&status.to_string(), answer.redirected))
     }
 
     /// There was no answer; `problem` says why, in words that anyone may read who may read the Connector. `redirected` is where the request was
     /// sent on to, if anywhere.
     pub fn no_answer(&self, problem: &str, redirected: Option<&Origin>) -> Outcome {
         let verdict = if matches!(self.judge, Judge::Api) { Verdict::Undecided } else { Verdict::NoAnswer };
-        Outcome { verdict, message: self.line(problem, redirected) }
+        Outcome::new(verdict, self.line(problem, redirected))
     }
 
     /// `GET https://… : 401`. Of redirects that stay at the host the origin is shown; where others lead is the tool's to say, and can repeat anything.

@@ -11,6 +11,7 @@ use super::compile::{Compiled, Http};
 use super::data::Data;
 use super::outcome::Outcome;
 use super::text::Text;
+use crate::condition::{MAX_MESSAGE_BYTES, shortened};
 use crate::{CheckedClass, Connector, ProbeMethod, Secret};
 
 /// Which of a class's probes.
@@ -164,7 +165,7 @@ fn api_request(
     api: Option<&str>,
     data: &Data,
 ) -> Result<Request, Outcome> {
-    let undecided = |message: &str| Outcome { verdict: super::Verdict::Undecided, message: message.into() };
+    let undecided = |message: &str| Outcome::new(super::Verdict::Undecided, message);
     let api = api.ok_or_else(|| undecided("the address of the class's API is not known"))?;
     let address = Address::parse(api).map_err(|_| undecided("the address of the class's API is no http or https URL"))?;
     let rendered = path.render(data).map_err(Outcome::invalid)?;
@@ -205,8 +206,14 @@ fn values(secret: &Secret) -> Zeroizing<String> {
 }
 
 fn shown(method: ProbeMethod, origin: &Origin, path: &str) -> String {
-    format!("{} {}://{}{path}", method.as_str(), origin.scheme().as_str(), origin.authority())
+    shortened(format!("{} {}://{}{path}", method.as_str(), origin.scheme().as_str(), origin.authority()), MAX_SHOWN_BYTES)
 }
+
+/// Of a request in a message: what it has found must have room behind it.
+const MAX_SHOWN_BYTES: usize = MAX_MESSAGE_BYTES / 4 * 3;
+
+/// The longest path that is sent. No tool's is as long, and few take one.
+const MAX_TARGET_BYTES: usize = 16 * 1024;
 
 /// A rendered path as it is sent: what no URI has in it is percent-encoded, as browsers and Go do.
 fn target(rendered: &SecretValue) -> Result<SecretValue, &'static str> {
@@ -214,6 +221,7 @@ fn target(rendered: &SecretValue) -> Result<SecretValue, &'static str> {
     if !bytes.starts_with(b"/") {
         return Err("must render to a path that begins with '/'");
     }
+    // Large enough from the start, so that growing leaves no copy behind.
     let mut target = Vec::with_capacity(bytes.len() * 3);
     for byte in bytes {
         match byte {
@@ -224,6 +232,9 @@ fn target(rendered: &SecretValue) -> Result<SecretValue, &'static str> {
             }
             _ => target.push(*byte),
         }
+    }
+    if target.len() > MAX_TARGET_BYTES {
+        return Err("renders to a path of more than 16 KiB");
     }
     Ok(SecretValue::new(target))
 }

@@ -81,6 +81,8 @@ fn headers_are_templates() {
 fn p31_what_a_probe_renders_is_small_and_soon_made() {
     for (path, expect) in [
         ("/{{ repeat 70000 \"x\" }}", "more than 65536 bytes"),
+        ("/{{ repeat 16384 \"x\" }}", "spec.livenessProbe.http.path renders to a path of more than 16 KiB"),
+        ("/{{ repeat 6000 \"ü\" }}", "spec.livenessProbe.http.path renders to a path of more than 16 KiB"),
         ("/{{ bcrypt \"a\" }}{{ bcrypt \"b\" }}", "more than 1 calls of functions that make keys or hash passwords"),
     ] {
         let outcome = sent(json!({"path": path}), json!({}), None).unwrap_err();
@@ -215,6 +217,19 @@ fn answers_are_judged() {
         assert_eq!(redirected.message, format!("GET https://git.example/, redirected to {shown} : 404"));
     }
     assert_eq!(plain.no_answer("timed out", None), Outcome { verdict: Verdict::NoAnswer, message: "GET https://git.example/ : timed out".into() });
+}
+
+#[test]
+fn messages_are_short_and_end_with_what_was_found() {
+    let request = sent(json!({"path": "/{{ repeat 16383 \"x\" }}"}), json!({}), None).unwrap();
+    assert_eq!((request.target.expose().len(), request.shown().len()), (16 * 1024, 768));
+    let message = request.judge(answer(404, b"")).message;
+    assert!(message.starts_with("GET https://git.example/xxx") && message.ends_with("x… : 404"), "{message}");
+    for outcome in [request.no_answer(&"ü".repeat(5000), None), Outcome::invalid("ü".repeat(5000))] {
+        assert!((1020..=1024).contains(&outcome.message.len()) && outcome.message.ends_with("ü…"), "{}", outcome.message);
+    }
+    let condition = crate::Condition::fails("A", "B", "x".repeat(5000));
+    assert_eq!((condition.message.len(), condition.status), (1024, crate::ConditionStatus::False));
 }
 
 #[test]
