@@ -71,7 +71,7 @@ impl Folder {
 
     /// How the directory is to be read.
     pub(crate) fn options(&self, system_namespace: &str) -> Options {
-        Options { system_namespace: system_namespace.to_owned(), state: self.state.clone() }
+        Options { system_namespace: system_namespace.to_owned(), state: self.state.clone(), ..Options::default() }
     }
 }
 
@@ -165,7 +165,7 @@ pub(crate) struct ProxyArgs {
     pub(crate) allow_address: Vec<Cidr>,
     #[command(flatten)]
     pub(crate) system: System,
-    /// The cluster domain in Host names c-<name>.<namespace>.svc.<domain>
+    /// The cluster domain in Host names c-<name>.<namespace>.svc.<domain>, and in the addresses of classes' APIs
     #[arg(long, env = "CONNECTORS_CLUSTER_DOMAIN", default_value = "cluster.local", value_name = "DOMAIN")]
     pub(crate) cluster_domain: String,
     /// Audiences that a token may be for; repeat or separate by commas
@@ -385,6 +385,9 @@ pub(crate) struct GetArgs {
     pub(crate) output: OutputArg,
     #[command(flatten)]
     pub(crate) system: System,
+    /// The cluster domain in the addresses of classes' APIs
+    #[arg(long, env = "CONNECTORS_CLUSTER_DOMAIN", default_value = "cluster.local", value_name = "DOMAIN")]
+    pub(crate) cluster_domain: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

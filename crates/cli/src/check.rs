@@ -11,7 +11,7 @@ use crate::args::CheckArgs;
 /// Prints every problem; fails if any is an error.
 pub(crate) fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     let dir = arguments.dir_option.as_ref().or(arguments.dir.as_ref()).context("which directory? connectors check DIR")?;
-    let options = Options { system_namespace: arguments.system.system_namespace.clone(), state: arguments.state.clone() };
+    let options = Options { system_namespace: arguments.system.system_namespace.clone(), state: arguments.state.clone(), ..Options::default() };
     let report = connectors_standalone::check(dir, &options);
     let mut out = std::io::stdout().lock();
     if !report.findings().is_empty() {

@@ -8,7 +8,7 @@ use anyhow::bail;
 use connectors_core::{ConnectorRef, Resolver, Snapshot};
 use connectors_crd::conditions::{AUTH_READY, LIVENESS_READY, READY};
 use connectors_crd::{Condition, Connector, ConnectorClass, ConnectorClassStatus, ConnectorProxyStatus, ConnectorStatus, ResolvedAddress};
-use connectors_standalone::Directory;
+use connectors_standalone::{Directory, Options};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -19,7 +19,8 @@ use crate::{conditions, yaml};
 
 /// Prints what was asked for.
 pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<ExitCode> {
-    let directory = Directory::open(&arguments.folder.dir, arguments.folder.options(&arguments.system.system_namespace))?;
+    let options = Options { cluster_domain: arguments.cluster_domain.clone(), ..arguments.folder.options(&arguments.system.system_namespace) };
+    let directory = Directory::open(&arguments.folder.dir, options)?;
     let running = arguments.folder.open_state().ok().and_then(|state| state.running());
     // Only a running proxy has asked the tools; without one, what the manifests alone say.
     let found = running.and_then(|running| conditions::of_running(running.admin)).unwrap_or_default();

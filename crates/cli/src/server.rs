@@ -11,7 +11,7 @@ use connectors_net::{Authority, ClientTls, Dialer, Drain, Guard, Listeners};
 use connectors_probe::{self as probes, Board, Following, Pace, Prober};
 use connectors_proxy::{NonTarget, Observer, Running, Settings, Shared};
 use connectors_standalone::policy::Policy;
-use connectors_standalone::{Directory, Watch};
+use connectors_standalone::{Directory, Options as DirectoryOptions, Watch};
 use prometheus_client::registry::Registry;
 
 use crate::args::{Folder, NonTargetArg, ProbeArgs, ProxyArgs};
@@ -52,7 +52,8 @@ impl Server {
     pub(crate) fn start(folder: &Folder, options: &Options, log: impl Write + Send + 'static) -> anyhow::Result<Self> {
         let flags = &options.proxy;
         let state = folder.open_state()?;
-        let directory = Arc::new(Directory::open(&folder.dir, folder.options(&flags.system.system_namespace))?);
+        let read = DirectoryOptions { cluster_domain: flags.cluster_domain.clone(), ..folder.options(&flags.system.system_namespace) };
+        let directory = Arc::new(Directory::open(&folder.dir, read)?);
         let policy = Arc::new(Policy::new(state.signing_key()?, flags.audience.clone(), directory.rights()));
         let authority = Authority::load_or_create(state.folder()).map(Arc::new).map_err(|error| {
             let why = format!("{:#}", anyhow::Error::new(error));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{API_VERSION, Condition, DestinationRef, ObjectMeta, ParamSpec, Probe, ResolvedAddress};
+use crate::{API_VERSION, Condition, DestinationRef, ObjectMeta, ParamSpec, Probe, ResolvedAddress, Surroundings, destination_url};
 
 /// A kind of tool: what its Connectors may say, how their credential is put on requests, how they are probed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -223,6 +223,14 @@ impl ConnectorClass {
     /// The authentication type of that name.
     pub fn auth_type(&self, name: &str) -> Option<&AuthType> {
         self.spec.auth.types.iter().find(|auth| auth.name == name)
+    }
+
+    /// `status.api`: where its API is; `None` if it has none, or that has no address.
+    pub fn api_status(&self, surroundings: &Surroundings) -> Option<ClassApiStatus> {
+        let ClassApi { reference, uri, ca_certs, audience, .. } = self.spec.api.as_ref()?;
+        let url = destination_url(reference.as_ref(), uri, None, surroundings).ok()?;
+        let address = ResolvedAddress { url, ca_certs: ca_certs.clone(), audience: audience.clone(), ..ResolvedAddress::default() };
+        Some(ClassApiStatus { address })
     }
 
     /// The probe of that authentication type.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use connectors_core::Snapshot;
-use connectors_crd::{Connector, ConnectorClass, Objects, Severity};
+use connectors_crd::{Connector, ConnectorClass, Objects, Severity, Surroundings};
 
 use crate::Options;
 use crate::folder::{Folder, Hint, Scan};
@@ -151,9 +151,10 @@ impl Directory {
         self.shared.rights.clone()
     }
 
-    /// The ConnectorClasses in force, by name, with their conditions.
+    /// The ConnectorClasses in force, by name, with their conditions and the addresses of their APIs.
     pub fn classes(&self) -> Vec<ConnectorClass> {
-        self.shared.state().world.classes()
+        let Options { system_namespace, cluster_domain, .. } = self.shared.options.clone();
+        self.shared.state().world.classes(&Surroundings { cluster_domain, system_namespace })
     }
 
     /// The Connectors in force, by namespace and name, with the conditions that can be told without asking the tool, and the label that

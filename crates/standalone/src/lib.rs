@@ -46,13 +46,15 @@ pub use watch::{Watch, WatchError};
 pub struct Options {
     /// The namespace of the feature flags' ConfigMap and of the labelled CA Secrets.
     pub system_namespace: String,
+    /// The domain of the Services that classes name, such as `cluster.local`.
+    pub cluster_domain: String,
     /// The state folder. Nothing in it is a manifest, should it lie in the directory under a name that isn't hidden.
     pub state: Option<PathBuf>,
 }
 
 impl Default for Options {
-    /// System namespace `connectors-system`, the state folder hidden.
+    /// System namespace `connectors-system`, domain `cluster.local`, the state folder hidden.
     fn default() -> Self {
-        Self { system_namespace: "connectors-system".into(), state: None }
+        Self { system_namespace: "connectors-system".into(), cluster_domain: "cluster.local".into(), state: None }
     }
 }

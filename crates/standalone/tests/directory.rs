@@ -375,6 +375,21 @@ fn what_can_be_seen_of_connectors_and_classes() {
 }
 
 #[test]
+fn the_address_of_a_classs_api_can_be_seen() {
+    let api = |of: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        put(&dir.path().join("class.yaml"), &format!("apiVersion: connectors.alauda.io/v1alpha1\nkind: ConnectorClass\nmetadata: {{name: a}}\nspec: {{api: {of}}}\n"));
+        let directory = Directory::open(dir.path(), Options { cluster_domain: "example.org".into(), ..Options::default() }).unwrap();
+        let [class] = directory.classes().try_into().unwrap();
+        serde_json::to_value(class).unwrap()["status"]["api"].clone()
+    };
+    let url = |url: &str| serde_json::json!({"address": {"url": url}});
+    assert_eq!(api("{ref: {kind: Service, name: plugin}, uri: /v1/}"), url("http://plugin.connectors-system.svc.example.org/v1"));
+    assert_eq!(api("{uri: 'https://plugin.example', audience: us}"), serde_json::json!({"address": {"url": "https://plugin.example", "audience": "us"}}));
+    assert_eq!(api("{ref: {kind: Ingress, name: plugin}}"), serde_json::Value::Null);
+}
+
+#[test]
 fn cluster_roles_are_aggregated() {
     let role = |name: &str, more: &str| {
         format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: {name}, labels: {{{name}: 'true'}}}}\n{more}---\n")

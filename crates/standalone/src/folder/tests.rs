@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use connectors_core::Injection;
+use connectors_crd::Surroundings;
 
 use super::*;
 use crate::world::{Updated, World};
@@ -86,7 +87,8 @@ impl Kept {
         }
         shown.extend(folder.findings().chain(world.findings()).map(Finding::to_string));
         shown.extend(folder.broken_parts().map(|finding| format!("broken: {finding}")));
-        shown.extend(world.classes().iter().map(|class| format!("{class:?}")));
+        let surroundings = Surroundings { cluster_domain: "cluster.local".into(), system_namespace: "connectors-system".into() };
+        shown.extend(world.classes(&surroundings).iter().map(|class| format!("{class:?}")));
         shown.extend(world.connectors().iter().map(|connector| format!("{connector:?}")));
         shown.sort();
         shown

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use connectors_core::{Flags, Snapshot, TrustRoots};
 use connectors_crd::conditions::{Known, Reached};
 use connectors_crd::{
-    self as crd, CaProblem, CheckedClass, Connector, ConnectorClass, ConnectorClassStatus, ConnectorStatus, Objects, Problem, Subject, conditions, system_trust,
+    self as crd, CaProblem, CheckedClass, Connector, ConnectorClass, ConnectorClassStatus, ConnectorStatus, Objects, Problem, Subject, Surroundings, conditions, system_trust,
 };
 use resolve::{Entry, Inputs, SecretIndex};
 pub(crate) use update::{Changed, Updated};
@@ -85,11 +85,11 @@ impl World {
     }
 
     /// The classes with their status.
-    pub(crate) fn classes(&self) -> Vec<ConnectorClass> {
+    pub(crate) fn classes(&self, surroundings: &Surroundings) -> Vec<ConnectorClass> {
         let with_status = |checked: &Arc<CheckedClass>| {
             // Here this program is the proxy, whatever the class says.
             let conditions = conditions::class(checked, &Reached::Unchecked, &Reached::Answers);
-            let status = ConnectorClassStatus { conditions, ..ConnectorClassStatus::default() };
+            let status = ConnectorClassStatus { conditions, api: checked.class().api_status(surroundings), ..ConnectorClassStatus::default() };
             ConnectorClass { status: Some(status), ..checked.class().clone() }
         };
         self.classes.values().map(with_status).collect()
