@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use connectors_core::TrustRoots;
 use connectors_crd::{CheckedClass, Condition, Objects, Subject, Surroundings};
 use connectors_probe::{Board, Following, Pace, Rows, Settings, follow};
 use connectors_testkit::{Captured, TestCa, Tool, assert_absent, wait_for};
@@ -233,6 +234,28 @@ fn another_api_of_a_class_is_not_known_yet() {
     wait_for("the request", || held.seen().len() == 2);
     go_on.send(()).unwrap();
     world.wait_for("ConnectorClassReady", "True ConnectorClassReady");
+}
+
+#[test]
+fn a_plugin_proves_who_it_is_by_the_cas_of_its_class() {
+    let ca = TestCa::default();
+    let plugin = Tool::tls_echo(&ca, "127.0.0.1");
+    let with = |api: serde_json::Value| {
+        let class = class(json!({"api": api, "authProbes": [{"authName": "basicAuth", "probe": {"api": {"path": "/check"}}}]}));
+        // The Connector trusts it, which is for its tool.
+        Subject { trust: TrustRoots::new(vec![ca.der().into()]), ..subject("https://git.example", &class, Some(secret(CANARY))) }
+    };
+    let world = World::start(objects(with(json!({"uri": plugin.url()}))), HOUR);
+    let why = "there is no TLS connection: the certificate is from an unknown issuer";
+    let undecided = world.wait_for("AuthReady", "Unknown ProbeUndecided");
+    assert_eq!(undecided.message, format!("GET {}/check : {why}", plugin.url()));
+    let class_ready = world.wait_for("ConnectorClassReady", "False ConnectorClassNotReady");
+    assert!(class_ready.message.ends_with(why), "{}", class_ready.message);
+    assert!(plugin.seen().is_empty());
+    world.change(|objects| *objects = self::objects(with(json!({"uri": plugin.url(), "CACerts": ca.pem()}))));
+    world.wait_for("AuthReady", "True AuthReady");
+    world.wait_for("Ready", "True Ready");
+    assert!(plugin.seen().iter().any(|seen| !seen.header("X-Plugin-Secret").is_empty()));
 }
 
 #[test]
