@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Exactly one of `http` and `api`.
@@ -24,12 +24,13 @@ pub struct HttpProbe {
     /// Absolute path, may carry a query; a template. Required.
     pub path: String,
     /// Method.
+    #[serde(deserialize_with = "empty_is_absent")]
     pub method: ProbeMethod,
     /// Another host than the Connector's.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub host: String,
     /// Another scheme than the Connector's.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "empty_is_none")]
     pub scheme: Option<ProbeScheme>,
     /// Whether a redirect is an answer like any other.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -99,6 +100,16 @@ impl ProbeMethod {
     }
 }
 
+/// What Go writes for a text that nobody has given, `""`, is as if the field weren't there.
+fn empty_is_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty());
+    text.map(|text| T::deserialize(text.into_deserializer())).transpose()
+}
+
+fn empty_is_absent<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    empty_is_none(deserializer).map(Option::unwrap_or_default)
+}
+
 /// A list like any other, but whoever writes a mapping is told what to write instead.
 fn list_of_headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProbeHeader>, D::Error> {
     struct Headers;
@@ -120,4 +131,31 @@ fn list_of_headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Pro
     }
 
     deserializer.deserialize_seq(Headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn an_empty_scheme_or_method_is_as_none() {
+        let read = |more: Value| {
+            let mut http = json!({"path": "/"});
+            http.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            serde_json::from_value::<HttpProbe>(http).map(|probe| (probe.scheme, probe.method)).map_err(|error| error.to_string())
+        };
+        for (given, expect) in [
+            (json!({}), Ok((None, ProbeMethod::Get))),
+            (json!({"scheme": "", "method": ""}), Ok((None, ProbeMethod::Get))),
+            (json!({"scheme": null, "method": null}), Ok((None, ProbeMethod::Get))),
+            (json!({"scheme": "http", "method": "GET"}), Ok((Some(ProbeScheme::Http), ProbeMethod::Get))),
+            (json!({"scheme": "https", "method": "POST"}), Ok((Some(ProbeScheme::Https), ProbeMethod::Post))),
+            (json!({"scheme": "ftp"}), Err("unknown variant `ftp`, expected `http` or `https`".to_owned())),
+            (json!({"method": "get"}), Err("unknown variant `get`, expected `GET` or `POST`".to_owned())),
+        ] {
+            assert_eq!(read(given.clone()), expect, "{given}");
+        }
+    }
 }
