@@ -135,7 +135,8 @@ fn path(source: &str, absolute: bool, field: &FieldPath<'_>, found: &mut Problem
         found.error(&field, "is required");
         return None;
     }
-    if absolute && !source.trim_start().starts_with(['/', '{']) {
+    let begins = |with: &str| source.trim_start().starts_with(with);
+    if absolute && !begins("/") && !begins("{{") {
         found.error(&field, "must begin with '/'");
     }
     template("path", source, &field, found)

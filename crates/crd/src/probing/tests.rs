@@ -298,9 +298,11 @@ fn what_is_wrong_with_a_probe_is_found_with_its_class() {
         http.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         problems(json!({"http": http}))
     };
-    assert!(http(json!({})).is_empty());
+    assert!(http(json!({})).is_empty() && http(json!({"path": " {{ \"/\" }}"})).is_empty());
     for (found, expect) in [
         (http(json!({"path": "/{{ .x"})), "error spec.livenessProbe.http.path: is no usable template: template: path:1: unclosed action"),
+        (http(json!({"path": "{id}/x"})), "error spec.livenessProbe.http.path: must begin with '/'"),
+        (http(json!({"path": "x{{ .Connector.Name }}"})), "error spec.livenessProbe.http.path: must begin with '/'"),
         (http(json!({"host": "a/b"})), "error spec.livenessProbe.http.host: must be a host, or host:port: "),
         (http(json!({"httpHeaders": [{"name": "a b", "value": "v"}]})), "error spec.livenessProbe.http.httpHeaders[0].name: must be the name of a header"),
         (
