@@ -7,6 +7,7 @@
 mod address;
 mod authorize;
 mod caller;
+mod causes;
 mod connector;
 mod fingerprint;
 mod flags;
@@ -24,6 +25,7 @@ pub use authorize::{
     Aim, Aimed, Answer, Authenticator, Authorizer, Denied, Granted, Identity, Passage, Permit, Unauthenticated, Undecided, authorize, authorize_connect,
 };
 pub use caller::{Caller, Pod, ServiceAccount};
+pub use causes::with_causes;
 pub use connector::{Connector, Credential, InjectedHeader, InjectedParameter, Injection, Resolver, Unready};
 pub use flags::{Flags, UnknownFlag};
 pub use in_flight::{Entered, InFlight};

@@ -75,7 +75,8 @@ impl Subject {
         // A CA Secret counts by what it has brought into `trust`.
         self.trust == other.trust
             && self.unusable == other.unusable
-            && (Arc::ptr_eq(&self.connector, &other.connector) || self.connector.spec == other.connector.spec && meta(&self.connector) == meta(&other.connector))
+            && (Arc::ptr_eq(&self.connector, &other.connector)
+                || self.connector.spec == other.connector.spec && meta(&self.connector) == meta(&other.connector))
             && both(self.secret.as_ref(), other.secret.as_ref(), Secret::is_equal)
             && both(self.class.as_ref(), other.class.as_ref(), |a, b| a.class().spec == b.class().spec && a.error() == b.error())
     }

@@ -15,7 +15,7 @@ pub enum Reach {
     /// To another port or scheme of a target's host, because the target has said so. It has answered at this address: what its name leads to now must be that
     /// address or a public one, since whoever answers may have a say in both.
     SameHost(IpAddr),
-    /// To wherever a caller said, without a credential.
+    /// To wherever a caller said, or a tool that redirects a probe, without a credential.
     Elsewhere,
 }
 

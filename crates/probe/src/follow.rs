@@ -185,7 +185,7 @@ impl Follower {
     /// Takes in what is in force now. What changed is due at once, what is gone is forgotten.
     fn look(&mut self, objects: Objects) {
         let Objects { flags, trust, classes, connectors } = objects;
-        let everything_again = self.flags != flags;
+        let flags_changed = self.flags != flags;
         let trust_changed = self.trust != trust;
         (self.flags, self.trust) = (flags, trust);
 
@@ -216,7 +216,7 @@ impl Follower {
             if !same {
                 self.put_connector(&name, subject);
             }
-            if !same || everything_again || class_changed {
+            if !same || flags_changed || class_changed {
                 self.show_connector(&name);
             }
         }

@@ -1,10 +1,9 @@
 //! Running one probe.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectors_core::{Origin, SecretValue, TrustRoots};
+use connectors_core::{Origin, SecretValue, TrustRoots, with_causes};
 use connectors_crd::probing::{Answer, Outcome, Request, Role, Verdict};
 use connectors_crd::{ProbeMethod, Subject};
 use connectors_net::{Dialer, Reach};
@@ -184,14 +183,6 @@ impl Prober {
 impl Ran {
     /// The cause and what caused it, in one line.
     pub fn details(&self) -> Option<String> {
-        let failure = self.cause.as_ref()?;
-        let mut text = failure.to_string();
-        let mut cause = std::error::Error::source(failure);
-        while let Some(error) = cause {
-            // Writing to a String can't fail.
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        Some(text)
+        self.cause.as_ref().map(|failure| with_causes(failure))
     }
 }

@@ -5,9 +5,8 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::fmt::Write as _;
 
-use connectors_core::{Address, ConnectorRef, Origin, RequestPath, SecretValue};
+use connectors_core::{Address, ConnectorRef, Origin, RequestPath, SecretValue, with_causes};
 use connectors_http1::RequestHead;
 
 use crate::identify;
@@ -116,11 +115,5 @@ fn as_sent(mapped: Mapped, value: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Display and Debug of an error and of what caused it.
 fn shown(error: &dyn Error) -> String {
-    let mut text = format!("{error:?}");
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
+    format!("{error:?}: {}", with_causes(error))
 }

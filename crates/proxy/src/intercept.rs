@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::BytesMut;
-use connectors_core::Origin;
+use connectors_core::{Origin, with_causes};
 use connectors_net::{Alpn, InterceptError, Protocol, ServerConfig, Stream};
 
 use crate::client::Peer;
 use crate::connection;
 use crate::http2::server as http2;
 use crate::identify::ProxyCredentials;
-use crate::reject::{Reject, chain};
+use crate::reject::Reject;
 use crate::wire::Wire;
 use crate::worker::Worker;
 
@@ -28,7 +28,7 @@ pub(crate) struct Tunnel {
 /// Gets the certificate before the 200 is written, so that a CONNECT that can't be served is refused.
 pub(crate) fn prepare(worker: &Worker, authority: Origin, credentials: ProxyCredentials) -> Result<Tunnel, Reject> {
     let ca = worker.authority.as_ref().map_err(|why| Reject::NoAuthority(why.clone()))?;
-    let config = ca.server_config(authority.host(), SystemTime::now(), Alpn::Http2).map_err(|error| Reject::NoAuthority(chain(&error)))?;
+    let config = ca.server_config(authority.host(), SystemTime::now(), Alpn::Http2).map_err(|error| Reject::NoAuthority(with_causes(&error)))?;
     Ok(Tunnel { authority, credentials, config })
 }
 
@@ -42,6 +42,6 @@ pub(crate) async fn run(worker: Rc<Worker>, stream: Stream, read_ahead: BytesMut
             connection::refuse_and_close(&worker, &Wire::new(stream), &peer, Reject::ConnectPlain).await;
         }
         // Most often a client that doesn't trust the CA; it has said so by now, and there is nobody to answer.
-        Err(error) => tracing::debug!(client = %peer.address, host = %tunnel.authority, error = %chain(&error), "TLS inside CONNECT failed"),
+        Err(error) => tracing::debug!(client = %peer.address, host = %tunnel.authority, error = %with_causes(&error), "TLS inside CONNECT failed"),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Each refusal has two texts: `message` is what the caller may know, `detail` is for the operator's log.
 
-use connectors_core::{ConnectorRef, Denied, RuleError, Undecided, Unready};
+use connectors_core::{ConnectorRef, Denied, RuleError, Undecided, Unready, with_causes};
 use connectors_credentials::BodyUnfit;
 use connectors_http1::{BodyError, HeadError, HeadWriter, WriteError, reason_phrase};
 use connectors_net::{DialError, Reach};
@@ -281,19 +281,7 @@ fn dial(error: &DialError, reach: Reach) -> Refusal {
         DialError::Timeout(_) => (504, "UpstreamTimeout", "the tool can't be reached in time"),
         DialError::Full(_) => (503, "UpstreamBusy", "too many connections to the tool are in use; try again"),
     };
-    Refusal { status, reason, message: message.to_owned(), detail: Some(error.source().map_or_else(|| error.to_string(), chain)), fields }
-}
-
-/// An error and its sources, for the operator.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    Refusal { status, reason, message: message.to_owned(), detail: Some(error.source().map_or_else(|| error.to_string(), with_causes)), fields }
 }
 
 impl Refusal {

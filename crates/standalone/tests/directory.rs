@@ -378,7 +378,10 @@ fn what_can_be_seen_of_connectors_and_classes() {
 fn the_address_of_a_classs_api_can_be_seen() {
     let api = |of: &str| {
         let dir = tempfile::tempdir().unwrap();
-        put(&dir.path().join("class.yaml"), &format!("apiVersion: connectors.alauda.io/v1alpha1\nkind: ConnectorClass\nmetadata: {{name: a}}\nspec: {{api: {of}}}\n"));
+        put(
+            &dir.path().join("class.yaml"),
+            &format!("apiVersion: connectors.alauda.io/v1alpha1\nkind: ConnectorClass\nmetadata: {{name: a}}\nspec: {{api: {of}}}\n"),
+        );
         let directory = Directory::open(dir.path(), Options { cluster_domain: "example.org".into(), ..Options::default() }).unwrap();
         let [class] = directory.classes().try_into().unwrap();
         serde_json::to_value(class).unwrap()["status"]["api"].clone()

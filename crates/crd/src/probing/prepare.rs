@@ -110,13 +110,7 @@ pub fn prepare(role: Role, connector: &Connector, class: &CheckedClass, secret: 
     .map(Some)
 }
 
-fn http_request(
-    role: Role,
-    compiled: &Arc<Compiled>,
-    http: &Http,
-    connector: &Connector,
-    data: &Data,
-) -> Result<Request, Outcome> {
+fn http_request(role: Role, compiled: &Arc<Compiled>, http: &Http, connector: &Connector, data: &Data) -> Result<Request, Outcome> {
     let address = Address::parse(&connector.spec.address).map_err(|error| Outcome::invalid(format!("spec.address: {error}")))?;
     let origin = origin(http, address.origin());
     let rendered = http.path.render(data).map_err(Outcome::invalid)?;
@@ -157,14 +151,7 @@ fn origin(http: &Http, own: &Origin) -> Origin {
     Origin::new(scheme, Host::clone(host), port.or(named))
 }
 
-fn api_request(
-    role: Role,
-    path: &Text,
-    connector: &Connector,
-    secret: Option<&Secret>,
-    api: Option<&str>,
-    data: &Data,
-) -> Result<Request, Outcome> {
+fn api_request(role: Role, path: &Text, connector: &Connector, secret: Option<&Secret>, api: Option<&str>, data: &Data) -> Result<Request, Outcome> {
     let undecided = |message: &str| Outcome::new(super::Verdict::Undecided, message);
     let api = api.ok_or_else(|| undecided("the address of the class's API is not known"))?;
     let address = Address::parse(api).map_err(|_| undecided("the address of the class's API is no http or https URL"))?;

@@ -1,9 +1,9 @@
 //! Rules of a Connector that need nothing but the Connector.
 
-use connectors_core::{Address, ConnectorRef, NameError};
+use connectors_core::{Address, ConnectorRef, NameError, with_causes};
 
 use crate::problem::{FieldPath, Problems};
-use crate::validate::{params, with_causes};
+use crate::validate::params;
 use crate::{Connector, ConnectorAuth, Problem, is_dns_subdomain};
 
 /// Everything that is wrong with a Connector by itself. What depends on its class is found by [`crate::validate::connector_against`].

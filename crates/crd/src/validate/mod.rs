@@ -11,9 +11,6 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::error::Error;
-use std::fmt::Write as _;
-
 pub use against::connector_against;
 pub use class::class;
 pub use connector::connector;
@@ -63,16 +60,4 @@ impl CheckedClass {
     pub fn error(&self) -> Option<&Problem> {
         first_error(&self.problems)
     }
-}
-
-/// An error followed by what caused it, for a message that has only one line.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a String can't fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

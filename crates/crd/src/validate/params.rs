@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use connectors_core::Address;
+use connectors_core::{Address, with_causes};
 
 use crate::problem::{FieldPath, Problems};
 use crate::suggest::did_you_mean;
-use crate::validate::with_causes;
 use crate::{Param, ParamSpec, ParamType};
 
 /// What a class declares: names, types, defaults.

@@ -186,12 +186,7 @@ fn p23_errors_about_a_key_show_nothing_of_it() {
     fs::write(&path, format!("-----BEGIN PRIVATE KEY-----\n{canary}\n-----END PRIVATE KEY-----\n")).unwrap();
     chmod(&path, 0o600);
     let error = state.signing_key().unwrap_err();
-    let mut shown = format!("{error:?} {error}");
-    let mut source = std::error::Error::source(&error);
-    while let Some(error) = source {
-        shown.push_str(&error.to_string());
-        source = error.source();
-    }
+    let shown = format!("{error:?} {}", connectors_core::with_causes(&error));
     assert!(!shown.contains(canary), "{shown}");
 }
 

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use connectors_core::{Flags, Snapshot, TrustRoots};
 use connectors_crd::conditions::{Known, Reached};
 use connectors_crd::{
-    self as crd, CaProblem, CheckedClass, Connector, ConnectorClass, ConnectorClassStatus, ConnectorStatus, Objects, Problem, Subject, Surroundings, conditions, system_trust,
+    self as crd, CaProblem, CheckedClass, Connector, ConnectorClass, ConnectorClassStatus, ConnectorStatus, Objects, Problem, Subject, Surroundings,
+    conditions, system_trust,
 };
 use resolve::{Entry, Inputs, SecretIndex};
 pub(crate) use update::{Changed, Updated};
