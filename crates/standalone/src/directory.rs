@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use connectors_core::Snapshot;
-use connectors_crd::{Connector, ConnectorClass, Objects, Severity};
+use connectors_crd::{CheckedClass, Connector, ConnectorClass, Objects, Severity};
 
 use crate::Options;
 use crate::folder::{Folder, Hint, Scan};
@@ -154,6 +154,11 @@ impl Directory {
     /// The ConnectorClasses in force, by name, with their conditions.
     pub fn classes(&self) -> Vec<ConnectorClass> {
         self.shared.state().world.classes()
+    }
+
+    /// The class of that name that is in force, with what is wrong with it and its compiled rules and templates.
+    pub fn class(&self, name: &str) -> Option<Arc<CheckedClass>> {
+        self.shared.state().world.class(name).cloned()
     }
 
     /// The Connectors in force, by namespace and name, with the conditions that can be told without asking the tool, and the label that

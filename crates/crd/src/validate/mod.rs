@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 pub use against::connector_against;
 pub use class::class;
 pub use connector::connector;
+pub(crate) use params::{allows, fits, kind_of, not_allowed};
 pub(crate) use rules::Rules;
 
 use crate::probing::Probes;
