@@ -6,54 +6,73 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context as _, bail};
-use connectors_core::{ConnectorRef, Host, Snapshot};
+use connectors_core::{ConnectorRef, Resolver, SecretValue, Snapshot};
+use connectors_crd::configurations::{Files, NO_PROXY};
 use connectors_standalone::state::State;
 use connectors_standalone::{Directory, Options as DirectoryOptions};
 
-use crate::args::{EnvArgs, ExecArgs, UseArgs};
+use crate::args::{ConfigurationArgs, EnvArgs, ExecArgs, UseArgs};
 use crate::client_env::{ClientEnvironment, shell_line};
+use crate::mount::Volume;
 use crate::own_answers::OwnAnswers;
+use crate::private_folder::{self, PrivateFolder};
+use crate::proxy_address::{ProxyAddress, Tools};
 use crate::server::{Options, Server};
-use crate::{absence, identity, logging};
+use crate::{absence, config_env, identity, logging};
 
 /// Runs the command.
 pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
-    let state = arguments.using.folder.open_state()?;
+    let ExecArgs { using, files, proxy, .. } = arguments;
+    let state = using.folder.open_state()?;
     let mut words = arguments.command.iter();
     let program = words.next().context("no command")?;
     let mut command = Command::new(program);
     command.args(words);
     if let Some(running) = state.running() {
-        let directory = open(&arguments.using, &arguments.proxy.system.system_namespace)?;
-        command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, running.listen, &directory)?);
-        // Takes this process's place, so exit status and signals are the command's own.
-        return Ok(not_started(program, command.exec()));
+        let directory = open(using, &proxy.system.system_namespace)?;
+        let access = Access::new(using, &proxy.audience, &state, running.listen, &directory)?;
+        let mounted = access.mount(files)?;
+        command.envs(access.variables()?);
+        let Some(mounted) = mounted else {
+            // Takes this process's place, so exit status and signals are the command's own.
+            return Ok(not_started(program, command.exec()));
+        };
+        command.envs(mounted.variables);
+        // Files have to be removed afterwards, so this process stays.
+        return Ok(exit(program, supervise(command)?));
     }
-    logging::start(arguments.proxy.log_format, &quieter(&arguments.proxy.log))?;
-    let options = Options { proxy: arguments.proxy.clone(), ..Options::on_loopback() };
+    logging::start(proxy.log_format, &quieter(&proxy.log))?;
+    let options = Options { proxy: proxy.clone(), ..Options::on_loopback() };
     let (records, written) = OwnAnswers::new();
-    let server = Server::start(&arguments.using.folder, &options, records)?;
-    command.envs(environment(&arguments.using, &arguments.proxy.audience, &state, server.address(), server.directory())?);
+    let server = Server::start(&using.folder, &options, records)?;
+    let access = Access::new(using, &proxy.audience, &state, server.address(), server.directory())?;
+    let mounted = access.mount(files)?;
+    command.envs(access.variables()?);
+    command.envs(mounted.iter().flat_map(|mounted| &mounted.variables).map(|(name, value)| (name, value)));
     let ended = supervise(command)?;
+    drop(mounted);
     server.stop();
     written.wait();
-    Ok(match ended {
-        Ok(status) => exit_code(status),
-        Err(error) => not_started(program, error),
-    })
+    Ok(exit(program, ended))
 }
 
 /// Prints the environment.
 pub(crate) fn print(arguments: &EnvArgs) -> anyhow::Result<ExitCode> {
     use std::io::Write as _;
-    let state = arguments.using.folder.open_state()?;
+    let EnvArgs { using, files, audience } = arguments;
+    let state = using.folder.open_state()?;
     let Some(running) = state.running() else {
-        bail!("no proxy runs on {}: start `connectors standalone --dir {0}`, or use `connectors exec`", arguments.using.folder.dir.display());
+        bail!("no proxy runs on {}: start `connectors standalone --dir {0}`, or use `connectors exec`", using.folder.dir.display());
     };
-    let directory = open(&arguments.using, &DirectoryOptions::default().system_namespace)?;
+    let directory = open(using, &DirectoryOptions::default().system_namespace)?;
+    let access = Access::new(using, audience, &state, running.listen, &directory)?;
+    let kept = access.keep(files)?;
     let mut out = std::io::stdout().lock();
-    for (name, value) in environment(&arguments.using, &arguments.audience, &state, running.listen, &directory)? {
+    for (name, value) in access.variables()? {
         writeln!(out, "{}", shell_line(name, &value))?;
+    }
+    for (name, value) in kept {
+        writeln!(out, "{}", shell_line(&name, &value))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -62,27 +81,96 @@ fn open(using: &UseArgs, system_namespace: &str) -> anyhow::Result<Directory> {
     Ok(Directory::open(&using.folder.dir, using.folder.options(system_namespace))?)
 }
 
-/// What the command's clients need to know.
-fn environment(
-    using: &UseArgs,
-    audiences: &[String],
-    state: &State,
+/// What a command is given to use Connectors with: a token, the proxy's address, and whom to trust.
+pub(crate) struct Access<'a> {
+    using: &'a UseArgs,
+    state: &'a State,
+    directory: &'a Directory,
+    token: SecretValue,
     proxy: SocketAddr,
-    directory: &Directory,
-) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    /// As files name it.
+    address: ProxyAddress,
+    no_proxy: String,
+}
+
+/// The files that a command gets, there until this is dropped.
+struct MountedFiles {
+    variables: Vec<(String, OsString)>,
+    _folder: PrivateFolder,
+}
+
+impl<'a> Access<'a> {
+    /// With a new token, for the proxy that listens at `listen`.
+    ///
+    /// # Errors
+    /// One of the Connectors, or the service account, isn't in the directory; or the token can't be made.
+    pub(crate) fn new(using: &'a UseArgs, audiences: &[String], state: &'a State, listen: SocketAddr, directory: &'a Directory) -> anyhow::Result<Self> {
+        let snapshot = directory.snapshot().load_full();
+        let token = token(using, audiences, directory)?;
+        let proxy = reachable(listen);
+        let tools = Tools::of(&snapshot, &using.connectors);
+        let address = ProxyAddress::local(proxy, &tools);
+        let no_proxy = if tools.is_empty() { NO_PROXY.to_owned() } else { address.hosts(with_resolver(&snapshot, &using.connectors), &tools).join(",") };
+        Ok(Self { using, state, directory, token, proxy, address, no_proxy })
+    }
+
+    /// What the command's clients need to know.
+    fn variables(&self) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+        let Self { using, state, token, proxy, no_proxy, .. } = self;
+        ClientEnvironment { connectors: &using.connectors, token, proxy: *proxy, state, no_proxy }.variables()
+    }
+
+    fn volume(&self) -> Volume<'_> {
+        let Self { using, state, directory, token, address, no_proxy, .. } = self;
+        Volume { directory, connectors: &using.connectors, token, proxy: address, state, no_proxy }
+    }
+
+    /// Writes the files of configurations, if there are any, into a folder that goes with the result.
+    fn mount(&self, arguments: &ConfigurationArgs) -> anyhow::Result<Option<MountedFiles>> {
+        let Some(Files { files, .. }) = self.volume().wanted(arguments)? else { return Ok(None) };
+        let folder = PrivateFolder::new()?;
+        private_folder::write(folder.path(), &files, false)?;
+        let variables = config_env::variables(folder.path(), &files, |name| std::env::var_os(name))?;
+        Ok(Some(MountedFiles { variables, _folder: folder }))
+    }
+
+    /// Writes them into the state folder, where they stay for whoever evaluates the variables.
+    fn keep(&self, arguments: &ConfigurationArgs) -> anyhow::Result<Vec<(String, OsString)>> {
+        let Some(Files { files, .. }) = self.volume().wanted(arguments)? else { return Ok(Vec::new()) };
+        let parent = self.state.folder().join("mounts");
+        private_folder::make(&parent)?;
+        let folder = parent.join(self.key(arguments));
+        private_folder::replace_all(&folder, &files)?;
+        logging::note(&format!("the files of configurations, with the token, are in {}", folder.display()));
+        config_env::variables(&folder, &files, |name| std::env::var_os(name))
+    }
+
+    /// A name for what was asked for: the same for the same Connectors, configurations and service account.
+    fn key(&self, ConfigurationArgs { configuration, params }: &ConfigurationArgs) -> String {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let account = self.using.service_account.as_ref().map(ToString::to_string);
+        let mut hasher = DefaultHasher::new();
+        (&self.using.connectors, account, configuration, params).hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    }
+}
+
+/// A token for the service account, or for the owner of the folder; only if all the Connectors are there.
+pub(crate) fn token(using: &UseArgs, audiences: &[String], directory: &Directory) -> anyhow::Result<SecretValue> {
     let snapshot = directory.snapshot().load_full();
     for name in &using.connectors {
         if snapshot.connector(name).is_none() {
             return Err(absence::error(&format!("Connector {name}"), directory));
         }
     }
-    let token = match &using.service_account {
-        Some(account) => identity::service_account_token(&using.folder, directory, account, using.duration, audiences)?,
-        None => identity::owner_token(&using.folder, using.duration, audiences)?,
-    };
-    let local_tools = any_local(&snapshot, &using.connectors);
-    let environment = ClientEnvironment { connectors: &using.connectors, token: &token, proxy: reachable(proxy), state, local_tools };
-    environment.variables()
+    match &using.service_account {
+        Some(account) => identity::service_account_token(&using.folder, directory, account, using.duration, audiences),
+        None => identity::owner_token(&using.folder, using.duration, audiences),
+    }
+}
+
+fn with_resolver<'a>(snapshot: &'a Snapshot, names: &'a [ConnectorRef]) -> impl Iterator<Item = (&'a ConnectorRef, Resolver)> {
+    names.iter().filter_map(|name| Some((name, snapshot.connector(name)?.resolver)))
 }
 
 /// An address that listens everywhere is reached by loopback.
@@ -93,14 +181,6 @@ pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
         _ => {}
     }
     address
-}
-
-/// Whether one of the Connectors has a tool on this machine, which `no_proxy` must then not name.
-fn any_local(snapshot: &Snapshot, names: &[ConnectorRef]) -> bool {
-    names.iter().filter_map(|name| snapshot.connector(name)).flat_map(|connector| connector.targets()).any(|address| match address.origin().host() {
-        Host::Ip(ip) => ip.is_loopback(),
-        Host::Name(name) => &**name == "localhost" || name.ends_with(".localhost"),
-    })
 }
 
 /// Nothing but trouble is said between the command's own lines, unless asked for.
@@ -155,6 +235,14 @@ fn not_started(program: &OsString, error: std::io::Error) -> ExitCode {
     let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
     logging::complain(&anyhow::Error::new(error).context(format!("cannot run {}", program.display())));
     ExitCode::from(code)
+}
+
+/// How a command that was waited for ended, or why it couldn't be started.
+fn exit(program: &OsString, ended: std::io::Result<ExitStatus>) -> ExitCode {
+    match ended {
+        Ok(status) => exit_code(status),
+        Err(error) => not_started(program, error),
+    }
 }
 
 /// The command's exit status, or 128 and the signal that ended it, as shells have it.
