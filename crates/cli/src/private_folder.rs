@@ -39,8 +39,8 @@ impl PrivateFolder {
 
 /// tmpfs(5), whose magic number statfs(2) tells.
 fn is_in_memory(place: &Path) -> bool {
-    const TMPFS_MAGIC: i64 = 0x0102_1994;
-    place.is_absolute() && rustix::fs::statfs(place).is_ok_and(|found| i64::try_from(found.f_type) == Ok(TMPFS_MAGIC))
+    const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+    place.is_absolute() && rustix::fs::statfs(place).is_ok_and(|found| found.f_type == TMPFS_MAGIC)
 }
 
 /// Makes a folder, mode 0700, unless it is there.
