@@ -124,6 +124,18 @@ fn render_writes_what_a_pod_would_have() {
 }
 
 #[test]
+fn render_needs_no_server() {
+    let world = world();
+    let client = Client::new();
+    world.run(&client, &["render", "team/tool", "--out", "a/b"]).succeeds().says("warning: no proxy runs on").says("127.0.0.1:8080");
+    let out = client.home().join("a/b");
+    assert_eq!((read(&out, "connector.status.proxyAddress"), mode(&out)), ("http://localhost:8080/namespaces/team/connectors/tool".to_owned(), 0o700));
+    // The CA is the one that the server will have.
+    let proxy = Connectors::start(&world.folder);
+    assert_eq!(read(&out, "ca.crt"), std::fs::read_to_string(proxy.ca_certificate()).unwrap());
+}
+
+#[test]
 fn render_takes_nothing_away() {
     let world = world();
     let client = Client::new();
@@ -148,7 +160,6 @@ fn render_says_what_is_wrong_and_writes_nothing() {
     let world = world();
     let client = Client::new();
     let render = |words: &[&str]| world.run(&client, &[&["render"], words, &["--out", "out"]].concat());
-    render(&["team/tool"]).fails().says("no proxy runs on").says("--proxy-address");
     let render = |words: &[&str]| render(&[words, &["--proxy-address", "proxy:8080"]].concat());
     render(&["team/tool", "-s", "team/stranger"]).fails().says("system:serviceaccount:team:stranger may not use Connector team/tool");
     render(&["team/plain,team/tool", "-s", "team/nobody"]).fails().says("team/nobody");

@@ -399,7 +399,7 @@ pub(crate) struct RenderArgs {
     /// Replace files that are there already
     #[arg(long, env = "CONNECTORS_FORCE")]
     pub(crate) force: bool,
-    /// Where the proxy is, for the files [default: where `connectors standalone` listens that runs on the directory]
+    /// Where the proxy is, for the files [default: where `connectors standalone` listens that runs on the directory, or else would]
     #[arg(long, env = "CONNECTORS_PROXY_ADDRESS", value_parser = authority, value_name = "HOST:PORT")]
     pub(crate) proxy_address: Option<String>,
     /// What the token is for; as the proxy has it

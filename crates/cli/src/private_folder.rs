@@ -43,10 +43,9 @@ fn is_in_memory(place: &Path) -> bool {
     place.is_absolute() && rustix::fs::statfs(place).is_ok_and(|found| found.f_type == TMPFS_MAGIC)
 }
 
-/// Makes a folder, mode 0700, unless it is there.
+/// Makes a folder and those that it is in, mode 0700, unless they are there.
 pub(crate) fn make(folder: &Path) -> anyhow::Result<()> {
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+    match DirBuilder::new().recursive(true).mode(0o700).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!("{} is not a folder", folder.display()),
         result => result.with_context(|| format!("cannot make the folder {}", folder.display())),
     }

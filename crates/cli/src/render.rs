@@ -1,5 +1,6 @@
 //! `connectors render`.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -15,6 +16,9 @@ use crate::mount::Volume;
 use crate::proxy_address::{ProxyAddress, Tools};
 use crate::{exec, logging, private_folder};
 
+/// The default of `standalone --listen`.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
 /// Writes the files, or none.
 pub(crate) fn run(arguments: &RenderArgs) -> anyhow::Result<ExitCode> {
     let RenderArgs { using, files, out, force, proxy_address, audience, system } = arguments;
@@ -24,10 +28,11 @@ pub(crate) fn run(arguments: &RenderArgs) -> anyhow::Result<ExitCode> {
     let proxy = match (proxy_address, state.running()) {
         (Some(authority), _) => ProxyAddress::elsewhere(authority),
         (None, Some(running)) => ProxyAddress::local(exec::reachable(running.listen), &tools),
-        (None, None) => bail!(
-            "no proxy runs on {}, so there is no address for the files: start `connectors standalone --dir {0}`, or give --proxy-address",
-            using.folder.dir.display()
-        ),
+        (None, None) => {
+            let dir = using.folder.dir.display();
+            logging::remark(&format!("no proxy runs on {dir}: the files name {DEFAULT_LISTEN}, where `connectors standalone` listens unless told otherwise"));
+            ProxyAddress::local(DEFAULT_LISTEN, &tools)
+        }
     };
     let token = exec::token(using, audience, &directory)?;
     may_use(arguments, &state, &directory, &token)?;

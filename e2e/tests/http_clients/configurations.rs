@@ -120,13 +120,14 @@ fn docker_config() {
     let read = r#"test "$REGISTRY_AUTH_FILE" = "$DOCKER_CONFIG/config.json" && cat "$DOCKER_CONFIG/config.json""#;
     let config = case.configured(&client, &["sh", "-c", read]).succeeds().stdout;
     let config: Value = serde_json::from_str(&config).unwrap();
-    let (registry, entry) = config["auths"].as_object().unwrap().iter().next().unwrap();
-    assert_eq!(registry.rsplit(':').next().unwrap(), case.proxy.listen().port().to_string());
-    // What a client does with it (RFC 7617): the user and the caller's own token, with which the proxy lets it in.
+    let auths = config["auths"].as_object().unwrap();
+    let (registry, entry) = auths.iter().next().unwrap();
+    assert_eq!((auths.len(), registry.as_str()), (1, world.tool.address().to_string().as_str()));
+    // What a client does with it: it sends the made-up credential, and the tool gets its own.
     let header = format!("Authorization: Basic {}", entry["auth"].as_str().unwrap());
-    let mark = format!("{USER}?{}", package("docker"));
-    client.run("curl", ["-sSf", "-H", &header, &format!("{}{mark}", case.proxy.path_url("team/configured"))]).succeeds().says("\"login\":\"owner\"");
-    case.assert_injected("reverse", &client, &world.basic(), &mark);
+    case.configured(&client, &["curl", "-sSf", "-H", &header, &format!("{}/v2/", world.tool.url())]).succeeds();
+    world.tool.wait_until_seen("its own credential", |seen| seen.uri == "/v2/" && seen.authorization == world.basic() && seen.status == 200);
+    case.assert_hidden(&client, &case.token);
 }
 
 #[test]
