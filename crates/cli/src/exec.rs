@@ -31,9 +31,8 @@ pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
     if let Some(running) = state.running() {
         let directory = open(using, &proxy.system.system_namespace)?;
         let access = Access::new(using, &proxy.audience, &state, running.listen, &directory)?;
-        let mounted = access.mount(files)?;
         command.envs(access.variables()?);
-        let Some(mounted) = mounted else {
+        let Some(mounted) = access.mount(files)? else {
             // Takes this process's place, so exit status and signals are the command's own.
             return Ok(not_started(program, command.exec()));
         };
@@ -46,8 +45,9 @@ pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
     let (records, written) = OwnAnswers::new();
     let server = Server::start(&using.folder, &options, records)?;
     let access = Access::new(using, &proxy.audience, &state, server.address(), server.directory())?;
-    let mounted = access.mount(files)?;
     command.envs(access.variables()?);
+    // The last before signals are minded, so that hardly any finds files that nobody would remove.
+    let mounted = access.mount(files)?;
     command.envs(mounted.iter().flat_map(|mounted| &mounted.variables).map(|(name, value)| (name, value)));
     let ended = supervise(command)?;
     drop(mounted);

@@ -29,10 +29,10 @@ impl Volume<'_> {
     /// The files that were asked for; if nothing was said, those of all configurations that need no parameter that isn't given, and `None` if there are none or a
     /// class can't be used, since then whoever runs a command has not asked for more than a proxy.
     pub(crate) fn wanted(&self, arguments: &ConfigurationArgs) -> anyhow::Result<Option<Files>> {
-        let params = Params::parse(arguments.params.as_deref().unwrap_or_default())?;
-        if let Some(names) = &arguments.configuration {
-            return self.files(&Selection::new(names.iter().map(String::as_str), params)?).map(Some);
+        if arguments.configuration.is_some() {
+            return self.files(&selection(arguments)?).map(Some);
         }
+        let params = params(arguments)?;
         let explicit = arguments.params.is_some();
         match self.render(&Selection::everything(params)) {
             Ok(files) => Ok(files.files.iter().any(|file| file.source == Source::Class).then_some(files)),
@@ -84,6 +84,16 @@ impl Volume<'_> {
         status.proxy = Some(ConnectorProxyStatus { http_address: ResolvedAddress { url, ..ResolvedAddress::default() } });
         connector
     }
+}
+
+/// What the flags choose, as a volume would; without `--configuration` the built-in files alone.
+pub(crate) fn selection(arguments: &ConfigurationArgs) -> anyhow::Result<Selection> {
+    let names = arguments.configuration.iter().flatten().map(String::as_str);
+    Selection::new(names, params(arguments)?).context("--configuration")
+}
+
+fn params(arguments: &ConfigurationArgs) -> anyhow::Result<Params> {
+    Params::parse(arguments.params.as_deref().unwrap_or_default()).context("--params")
 }
 
 /// Why there are no files.

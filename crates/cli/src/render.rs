@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use connectors_core::{Answer, Authenticator as _, Authorizer as _, SecretValue};
-use connectors_crd::configurations::{NO_PROXY, Params, Selection};
+use connectors_crd::configurations::NO_PROXY;
 use connectors_net::Authority;
 use connectors_standalone::Directory;
 use connectors_standalone::policy::Policy;
 use connectors_standalone::state::State;
 
 use crate::args::RenderArgs;
-use crate::mount::Volume;
+use crate::mount::{self, Volume};
 use crate::proxy_address::{ProxyAddress, Tools};
 use crate::{exec, logging, private_folder};
 
@@ -38,8 +38,7 @@ pub(crate) fn run(arguments: &RenderArgs) -> anyhow::Result<ExitCode> {
     may_use(arguments, &state, &directory, &token)?;
     // Made if there is none yet, as the proxy would when it starts.
     Authority::load_or_create(state.folder()).context("the interception CA can't be used")?;
-    let names = files.configuration.iter().flatten().map(String::as_str);
-    let selection = Selection::new(names, Params::parse(files.params.as_deref().unwrap_or_default())?)?;
+    let selection = mount::selection(files)?;
     let volume = Volume { directory: &directory, connectors: &using.connectors, token: &token, proxy: &proxy, state: &state, no_proxy: NO_PROXY };
     let files = volume.files(&selection)?.files;
     private_folder::make(out)?;
@@ -50,7 +49,7 @@ pub(crate) fn run(arguments: &RenderArgs) -> anyhow::Result<ExitCode> {
 
 /// As a volume's driver asks before it writes anything: whether whoever the token is for may use each of the Connectors.
 fn may_use(arguments: &RenderArgs, state: &State, directory: &Directory, token: &SecretValue) -> anyhow::Result<()> {
-    let policy = Policy::new(state.signing_key()?, arguments.audience.clone(), directory.rbac());
+    let policy = Policy::new(state.signing_key()?, arguments.audience.clone(), directory.rights());
     let Answer::Now(identity) = policy.authenticate(token) else { bail!("the token can't be checked") };
     let Ok(identity) = identity else { bail!("the token is not accepted") };
     let flags = directory.snapshot().load().flags();
