@@ -35,24 +35,45 @@ spec:
     data: {needed: "{{ .configurations.what }}"}
 "#;
 
+/// One whose files are for programs that people have settings of their own for.
+const CLIENTS: &str = r#"apiVersion: connectors.alauda.io/v1alpha1
+kind: ConnectorClass
+metadata: {name: clients}
+spec:
+  address: {type: string}
+  auth:
+    types: [{name: basicAuth, secretType: kubernetes.io/basic-auth, optional: true}]
+  configurations:
+  - name: all
+    data:
+      .gitconfig: |
+        [http "{{ .connector.spec.address }}/"]
+          extraHeader = Authorization: Basic {{ printf ":%s" .context.token | b64enc }}
+      settings.xml: <settings/>
+      config.json: "{}"
+"#;
+
 struct World {
     tool: Echo,
     folder: Folder,
     password: String,
 }
 
-/// `team/tool` of that class, `team/plain` of one without configurations, `team/builder` who may use both.
+/// `team/tool` and `team/clients` of those classes, `team/plain` of one without configurations, `team/builder` who may use them all.
 fn world() -> World {
     let (tool, password) = (Echo::start(), unique("password"));
     let folder = Folder::new().with(&[
         CLASS.to_owned(),
+        CLIENTS.to_owned(),
         basic_class("plain"),
         Connector::new("team/tool", "tool", &tool.url()).auth("basicAuth", "tool").yaml(),
+        Connector::new("team/clients", "clients", &tool.url()).auth("basicAuth", "tool").yaml(),
         Connector::new("team/plain", "plain", &tool.url()).auth("basicAuth", "tool").yaml(),
         basic_secret("team/tool", "bot", &password),
         service_account("team/builder"),
         service_account("team/stranger"),
         grant("team/builder", "team/tool"),
+        grant("team/builder", "team/clients"),
         grant("team/builder", "team/plain"),
     ]);
     World { tool, folder, password }
@@ -263,4 +284,22 @@ fn files_of_env_stay_and_are_replaced() {
     assert!(other.stdout.contains("CONNECTORS_CONFIG_DIR='/") && !other.stdout.contains(&first.stdout));
     // None without files.
     assert!(!world.run(&client, &["env", "team/plain"]).succeeds().stdout.contains("CONNECTORS_CONFIG_DIR"));
+}
+
+/// Git sends every header that it is told of, and nobody accepts two credentials.
+#[test]
+fn a_second_env_replaces_what_the_first_has_added() {
+    let world = world();
+    let _proxy = Connectors::start(&world.folder);
+    let client = Client::new().set("connectors", binary()).set("dir", world.folder.path()).set("tool", world.tool.url()).set("MAVEN_ARGS", "-B");
+    // How many entries git has, how many headers it would send, how many words Maven gets.
+    client.write("show", r#"echo "$GIT_CONFIG_COUNT $(git config --get-all --includes "http.$tool/.extraheader" | wc -l) $(echo $MAVEN_ARGS | wc -w)""#);
+    let script = r#"
+        use() { eval "$("$connectors" env --dir "$dir" -s team/builder "$1")"; . ./show; }
+        use team/clients; use team/clients; use team/tool; use team/clients
+        "$connectors" exec --dir "$dir" -s team/builder team/clients -- sh -c '. ./show
+            "$connectors" exec --dir "$dir" -s team/builder team/clients -- sh ./show'
+    "#;
+    let ran = client.run("sh", ["-c", script]).succeeds();
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), ["1 1 2", "1 1 2", "1 0 1", "1 1 2", "1 1 2", "1 1 2"], "{}", ran.stderr);
 }

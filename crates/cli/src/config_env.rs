@@ -1,8 +1,8 @@
 //! Which variable tells which client where a file of a configuration is.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use connectors_crd::configurations::{File, Source};
@@ -47,52 +47,66 @@ const KNOWN: [(&str, &str, Is); 17] = [
 /// The one of them to which what is in it is added, and which doesn't replace the user's own: git-config(1), include.path in GIT_CONFIG_KEY_<n>.
 const GIT: &str = ".gitconfig";
 
+/// As far as its entries are looked through for one of ours; the number is whatever somebody has put there.
+const MAX_GIT_CONFIG_COUNT: u32 = 1_000;
+
 /// The variables for files in `folder`: where it is, what clients need to find those that a class has made, and at last what the class's own `.env` says. `environment`
-/// is the one that they are added to.
+/// is the one that they are added to. What an earlier `exec` or `env` has added to it, for the folder that it names, is replaced: two of git's includes would be two
+/// credentials.
 ///
 /// # Errors
 /// A line of `.env` isn't `NAME=value`.
 pub(crate) fn variables(folder: &Path, files: &[File], environment: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Vec<(String, OsString)>> {
+    let earlier = environment(FOLDER).map(PathBuf::from);
     let mut variables = vec![(FOLDER.to_owned(), folder.into())];
-    for file in files.iter().filter(|file| file.source == Source::Class) {
-        let path = folder.join(&file.name);
-        for (_, variable, is) in KNOWN.iter().filter(|(name, ..)| *name == file.name) {
-            let value = match is {
-                Is::File => path.clone().into(),
-                Is::Folder => folder.into(),
-                Is::Content => OsStr::from_bytes(file.content.expose()).to_owned(),
-                Is::Option(option) => added(environment(variable), option, &path),
-            };
-            variables.push(((*variable).to_owned(), value));
-        }
-        if file.name == GIT {
-            variables.extend(git(&path, environment("GIT_CONFIG_COUNT")));
-        }
-        if file.name == ".env" {
-            variables.extend(dot_env(file.content.expose(), folder)?);
-        }
+    let made = |name: &str| files.iter().find(|file| file.source == Source::Class && file.name == name);
+    for (name, variable, is) in KNOWN {
+        let (file, path) = (made(name), folder.join(name));
+        let value = match (is, file) {
+            (Is::Option(option), file) => words(environment(variable), option, earlier.as_deref(), file.is_some().then_some(&path)),
+            (_, None) => None,
+            (Is::File, Some(_)) => Some(path.into()),
+            (Is::Folder, Some(_)) => Some(folder.into()),
+            (Is::Content, Some(file)) => Some(OsStr::from_bytes(file.content.expose()).to_owned()),
+        };
+        variables.extend(value.map(|value| (variable.to_owned(), value)));
+    }
+    variables.extend(git(&folder.join(GIT), made(GIT).is_some(), earlier.as_deref(), &environment));
+    if let Some(file) = made(".env") {
+        variables.extend(dot_env(file.content.expose(), folder)?);
     }
     Ok(variables)
 }
 
-/// An option at the end of those that are there.
-fn added(before: Option<OsString>, option: &str, path: &Path) -> OsString {
-    let mut value = before.unwrap_or_default();
-    if !value.is_empty() {
-        value.push(" ");
+/// Words with an option behind them, and without the one that was added for a file in the earlier folder. `None` where nothing changes.
+fn words(before: Option<OsString>, option: &str, earlier: Option<&Path>, path: Option<&PathBuf>) -> Option<OsString> {
+    let before = before.unwrap_or_default();
+    let is_own = |word: &&[u8]| {
+        let path = word.strip_prefix(option.as_bytes()).map(|path| Path::new(OsStr::from_bytes(path)));
+        earlier.is_some() && path.and_then(Path::parent) == earlier
+    };
+    let all = || before.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    if path.is_none() && !all().any(|word| is_own(&word)) {
+        return None;
     }
-    value.push(option);
-    value.push(path);
-    value
+    let added = path.map(|path| [option.as_bytes(), path.as_os_str().as_bytes()].concat());
+    let words: Vec<&[u8]> = all().filter(|word| !is_own(word)).chain(added.as_deref()).collect();
+    Some(OsString::from_vec(words.join(&b' ')))
 }
 
-fn git(path: &Path, count: Option<OsString>) -> [(String, OsString); 3] {
-    let count: u32 = count.and_then(|count| count.to_str()?.parse().ok()).unwrap_or(0);
-    [
-        ("GIT_CONFIG_COUNT".to_owned(), (count.saturating_add(1)).to_string().into()),
-        (format!("GIT_CONFIG_KEY_{count}"), "include.path".into()),
-        (format!("GIT_CONFIG_VALUE_{count}"), path.into()),
-    ]
+/// An include of `path`. One of a file in the earlier folder then includes this one, which git passes over if it isn't there.
+fn git(path: &Path, is_there: bool, earlier: Option<&Path>, environment: impl Fn(&str) -> Option<OsString>) -> Vec<(String, OsString)> {
+    let count: u32 = environment("GIT_CONFIG_COUNT").and_then(|count| count.to_str()?.parse().ok()).unwrap_or(0);
+    let (key, value) = (|n| format!("GIT_CONFIG_KEY_{n}"), |n| format!("GIT_CONFIG_VALUE_{n}"));
+    let own = earlier.map(|folder| folder.join(GIT).into_os_string());
+    let is_own = |n: &u32| own.is_some() && environment(&key(*n)).is_some_and(|key| key == "include.path") && environment(&value(*n)) == own;
+    match (0..count.min(MAX_GIT_CONFIG_COUNT)).find(is_own) {
+        Some(n) => vec![(value(n), path.into())],
+        None if is_there => {
+            vec![("GIT_CONFIG_COUNT".to_owned(), count.saturating_add(1).to_string().into()), (key(count), "include.path".into()), (value(count), path.into())]
+        }
+        None => Vec::new(),
+    }
 }
 
 /// `NAME=value` lines, without quotes and `export`. `$CONNECTORS_CONFIG_DIR` in a value is the folder.
@@ -140,9 +154,9 @@ mod tests {
         let expect = [
             "CONNECTORS_CONFIG_DIR=/run/c",
             "NPM_CONFIG_USERCONFIG=/run/c/.npmrc",
+            "CURL_HOME=/run/c",
             "DOCKER_CONFIG=/run/c",
             "REGISTRY_AUTH_FILE=/run/c/config.json",
-            "CURL_HOME=/run/c",
         ];
         assert_eq!(lines(&files, &[]).unwrap(), expect);
         assert_eq!(lines(&[("HARBOR_ENCRYPTION_KEY", "key", Source::Class)], &[]).unwrap()[1], "HARBOR_ENCRYPTION_KEY=key");
@@ -156,6 +170,29 @@ mod tests {
         assert_eq!(second[1..], ["GIT_CONFIG_COUNT=3", "GIT_CONFIG_KEY_2=include.path", "GIT_CONFIG_VALUE_2=/run/c/.gitconfig"]);
         let maven = [("settings.xml", "", Source::Class)];
         assert_eq!(lines(&maven, &[("MAVEN_ARGS", "-B")]).unwrap()[1], "MAVEN_ARGS=-B --settings=/run/c/settings.xml");
+    }
+
+    #[test]
+    fn what_was_added_earlier_is_replaced() {
+        let git = [(".gitconfig", "", Source::Class)];
+        let own = [("GIT_CONFIG_KEY_1", "include.path"), ("GIT_CONFIG_VALUE_1", "/run/b/.gitconfig")];
+        let others = [("GIT_CONFIG_COUNT", "3"), ("GIT_CONFIG_KEY_0", "include.path"), ("GIT_CONFIG_VALUE_0", "/home/.gitconfig"), ("GIT_CONFIG_KEY_2", "a.b")];
+        let in_folder = |folder| [&[("CONNECTORS_CONFIG_DIR", folder)], &own[..], &others[..]].concat();
+        assert_eq!(lines(&git, &in_folder("/run/b")).unwrap()[1..], ["GIT_CONFIG_VALUE_1=/run/c/.gitconfig"]);
+        // Without such a file nothing is left of the earlier one's, and the next finds the entry again.
+        assert_eq!(lines(&[], &in_folder("/run/b")).unwrap()[1..], ["GIT_CONFIG_VALUE_1=/run/c/.gitconfig"]);
+        assert_eq!(lines(&[], &in_folder("/run/a")).unwrap()[1..], [""; 0]);
+        assert_eq!(lines(&git, &in_folder("/run/a")).unwrap()[1], "GIT_CONFIG_COUNT=4");
+
+        let maven = [("settings.xml", "", Source::Class)];
+        let earlier = |value| [("CONNECTORS_CONFIG_DIR", "/run/b"), ("MAVEN_ARGS", value)];
+        assert_eq!(lines(&maven, &earlier("-B --settings=/run/b/settings.xml -q")).unwrap()[1], "MAVEN_ARGS=-B -q --settings=/run/c/settings.xml");
+        assert_eq!(
+            lines(&maven, &earlier("--settings=/home/settings.xml")).unwrap()[1],
+            "MAVEN_ARGS=--settings=/home/settings.xml --settings=/run/c/settings.xml"
+        );
+        assert_eq!(lines(&[], &earlier("--settings=/run/b/settings.xml")).unwrap()[1..], ["MAVEN_ARGS="]);
+        assert_eq!(lines(&[], &earlier("-B")).unwrap()[1..], [""; 0]);
     }
 
     #[test]
