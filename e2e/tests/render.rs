@@ -214,6 +214,21 @@ fn a_template_that_fails_is_named_with_its_place() {
     assert!(report.stdout.contains("manifests-0.yaml:16:") && report.stdout.contains(says), "{}{}", report.stdout, report.stderr);
 }
 
+#[test]
+fn what_a_class_may_not_set_is_named_before_anything_is_written() {
+    let world = world();
+    world.folder.replace("TOOL_LEVEL=", "LD_PRELOAD=");
+    let client = Client::new();
+    let place = ".env of ConnectorClass \"tool\", configuration \"rc\": line 2 sets LD_PRELOAD, which is not for a class to set";
+    world.run(&client, &["exec", "team/tool", "--", "touch", "ran"]).fails().says(place).says("--configuration '' leaves all of them out");
+    let _proxy = Connectors::start(&world.folder);
+    let ran = world.run(&client, &["env", "team/tool"]).fails().says(place);
+    assert!(ran.stdout.is_empty() && !client.home().join("ran").exists() && !world.folder.state().join("mounts").exists());
+    world.run(&client, &["exec", "team/tool", "--configuration", "", "--", "true"]).succeeds();
+    // `render` only writes the file.
+    world.run(&client, &["render", "team/tool", "--configuration", "rc", "--out", "out"]).succeeds();
+}
+
 /// What a command of `exec` is told, with and without a server that runs already.
 #[test]
 fn exec_gives_its_command_the_files() {

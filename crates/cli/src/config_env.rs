@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use connectors_crd::configurations::{File, Source};
 
+use crate::mount::WAY_OUT;
+
 /// Names the folder of the files.
 pub(crate) const FOLDER: &str = "CONNECTORS_CONFIG_DIR";
 
@@ -55,11 +57,11 @@ const MAX_GIT_CONFIG_COUNT: u32 = 1_000;
 /// credentials.
 ///
 /// # Errors
-/// A line of `.env` isn't `NAME=value`.
+/// A line of `.env` isn't `NAME=value`, or its name is not for a class to set.
 pub(crate) fn variables(folder: &Path, files: &[File], environment: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Vec<(String, OsString)>> {
     let earlier = environment(FOLDER).map(PathBuf::from);
     let mut variables = vec![(FOLDER.to_owned(), folder.into())];
-    let made = |name: &str| files.iter().find(|file| file.source == Source::Class && file.name == name);
+    let made = |name: &str| files.iter().find(|file| file.is_of_class() && file.name == name);
     for (name, variable, is) in KNOWN {
         let (file, path) = (made(name), folder.join(name));
         let value = match (is, file) {
@@ -73,7 +75,11 @@ pub(crate) fn variables(folder: &Path, files: &[File], environment: impl Fn(&str
     }
     variables.extend(git(&folder.join(GIT), made(GIT).is_some(), earlier.as_deref(), &environment));
     if let Some(file) = made(".env") {
-        variables.extend(dot_env(file.content.expose(), folder)?);
+        let whose = || match &file.source {
+            Source::Class { class, configuration } => format!(".env of ConnectorClass {class:?}, configuration {configuration:?}"),
+            Source::BuiltIn | Source::Public => ".env".to_owned(),
+        };
+        variables.extend(dot_env(file.content.expose(), folder).with_context(whose).context(WAY_OUT)?);
     }
     Ok(variables)
 }
@@ -111,21 +117,42 @@ fn git(path: &Path, is_there: bool, earlier: Option<&Path>, environment: impl Fn
 
 /// `NAME=value` lines, without quotes and `export`. `$CONNECTORS_CONFIG_DIR` in a value is the folder.
 fn dot_env(text: &[u8], folder: &Path) -> anyhow::Result<Vec<(String, OsString)>> {
-    let text = std::str::from_utf8(text).context(".env is not UTF-8")?;
+    let text = std::str::from_utf8(text).context("it is not UTF-8")?;
     let folder = folder.to_str().context("the folder of the files has a name that is not UTF-8")?;
     let mut variables = Vec::new();
     for (number, line) in
         text.lines().enumerate().map(|(number, line)| (number + 1, line.trim())).filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
     {
         match line.split_once('=') {
+            Some((name, _)) if is_reserved(name) => {
+                bail!("line {number} sets {name}, which is not for a class to set: programs are found, or told what to run, by it")
+            }
             Some((name, value)) if is_name(name) && !value.contains('\0') => {
                 let value = value.replace(&format!("${{{FOLDER}}}"), folder).replace(&format!("${FOLDER}"), folder);
                 variables.push((name.to_owned(), value.into()));
             }
-            _ => bail!("line {number} of .env must be NAME=value, without `export` and blanks around the '='"),
+            _ => bail!("line {number} must be NAME=value, without `export` and blanks around the '='"),
         }
     }
     Ok(variables)
+}
+
+/// By these the shell, the loader of programs, git, interpreters and the like find what they run, or are told to run something, as soon as they start; and ours have a
+/// meaning for the next `connectors`.
+const RESERVED: &str = "PATH HOME SHELL PWD OLDPWD CDPATH FPATH ZDOTDIR ENV IFS PS0 PS1 PS2 PS3 PS4 PROMPT_COMMAND SHELLOPTS INPUTRC \
+    EDITOR VISUAL PAGER MANPAGER BROWSER LESSOPEN LESSCLOSE SSH_ASKPASS SUDO_ASKPASS RSYNC_RSH CVS_RSH SVN_SSH \
+    GIT_EXEC_PATH GIT_ASKPASS GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_PAGER GIT_EXTERNAL_DIFF GIT_PROXY_COMMAND GIT_TEMPLATE_DIR GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS \
+    NODE_OPTIONS NODE_PATH CLASSPATH JAVA_OPTS JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS MAVEN_OPTS GRADLE_OPTS LUA_INIT PHPRC \
+    OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES GCONV_PATH MAKEFLAGS MAKEFILES RUSTC RUSTC_WRAPPER";
+
+/// The same, for all names that begin so.
+const RESERVED_PREFIXES: [&str; 11] =
+    ["LD_", "DYLD_", "BASH", "ZSH_", "GIT_SSH", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "PYTHON", "PERL", "RUBY", "CONNECTORS_"];
+
+/// In any case: to zsh, `path` is `PATH`.
+fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    RESERVED.split_ascii_whitespace().any(|reserved| reserved == name) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn is_name(name: &str) -> bool {
@@ -138,19 +165,27 @@ mod tests {
 
     use super::*;
 
-    fn lines(files: &[(&str, &str, Source)], environment: &[(&str, &str)]) -> anyhow::Result<Vec<String>> {
-        let files: Vec<File> =
-            files.iter().map(|(name, text, source)| File { name: (*name).into(), content: SecretValue::new(*text), source: *source }).collect();
+    fn file(name: &str, text: &str, source: Source) -> File {
+        File { name: name.into(), content: SecretValue::new(text), source }
+    }
+
+    fn lines_of(files: &[File], environment: &[(&str, &str)]) -> anyhow::Result<Vec<String>> {
         let before = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
-        let variables = variables(Path::new("/run/c"), &files, before)?;
+        let variables = variables(Path::new("/run/c"), files, before)?;
         Ok(variables.into_iter().map(|(name, value)| format!("{name}={}", value.to_string_lossy())).collect())
+    }
+
+    /// For files of a class, which come sorted.
+    fn lines(files: &[(&str, &str)], environment: &[(&str, &str)]) -> anyhow::Result<Vec<String>> {
+        let of_class = || Source::Class { class: "tool".into(), configuration: "rc".into() };
+        lines_of(&files.iter().map(|(name, text)| file(name, text, of_class())).collect::<Vec<_>>(), environment)
     }
 
     #[test]
     fn only_files_that_a_class_has_made_are_told_of() {
-        let built_in = [(".env", "http_proxy=x\n", Source::BuiltIn), ("ca.crt", "", Source::Public)];
-        assert_eq!(lines(&built_in, &[]).unwrap(), ["CONNECTORS_CONFIG_DIR=/run/c"]);
-        let files = [(".npmrc", "", Source::Class), ("config.json", "", Source::Class), ("other", "", Source::Class), (".curlrc", "", Source::Class)];
+        let built_in = [file(".env", "http_proxy=x\n", Source::BuiltIn), file("config.json", "", Source::Public)];
+        assert_eq!(lines_of(&built_in, &[]).unwrap(), ["CONNECTORS_CONFIG_DIR=/run/c"]);
+        let files = [(".npmrc", ""), ("config.json", ""), ("other", ""), (".curlrc", "")];
         let expect = [
             "CONNECTORS_CONFIG_DIR=/run/c",
             "NPM_CONFIG_USERCONFIG=/run/c/.npmrc",
@@ -159,22 +194,22 @@ mod tests {
             "REGISTRY_AUTH_FILE=/run/c/config.json",
         ];
         assert_eq!(lines(&files, &[]).unwrap(), expect);
-        assert_eq!(lines(&[("HARBOR_ENCRYPTION_KEY", "key", Source::Class)], &[]).unwrap()[1], "HARBOR_ENCRYPTION_KEY=key");
+        assert_eq!(lines(&[("HARBOR_ENCRYPTION_KEY", "key")], &[]).unwrap()[1], "HARBOR_ENCRYPTION_KEY=key");
     }
 
     #[test]
     fn what_is_there_already_stays() {
-        let git = [(".gitconfig", "", Source::Class)];
+        let git = [(".gitconfig", "")];
         assert_eq!(lines(&git, &[]).unwrap()[1..], ["GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=include.path", "GIT_CONFIG_VALUE_0=/run/c/.gitconfig"]);
         let second = lines(&git, &[("GIT_CONFIG_COUNT", "2")]).unwrap();
         assert_eq!(second[1..], ["GIT_CONFIG_COUNT=3", "GIT_CONFIG_KEY_2=include.path", "GIT_CONFIG_VALUE_2=/run/c/.gitconfig"]);
-        let maven = [("settings.xml", "", Source::Class)];
+        let maven = [("settings.xml", "")];
         assert_eq!(lines(&maven, &[("MAVEN_ARGS", "-B")]).unwrap()[1], "MAVEN_ARGS=-B --settings=/run/c/settings.xml");
     }
 
     #[test]
     fn what_was_added_earlier_is_replaced() {
-        let git = [(".gitconfig", "", Source::Class)];
+        let git = [(".gitconfig", "")];
         let own = [("GIT_CONFIG_KEY_1", "include.path"), ("GIT_CONFIG_VALUE_1", "/run/b/.gitconfig")];
         let others = [("GIT_CONFIG_COUNT", "3"), ("GIT_CONFIG_KEY_0", "include.path"), ("GIT_CONFIG_VALUE_0", "/home/.gitconfig"), ("GIT_CONFIG_KEY_2", "a.b")];
         let in_folder = |folder| [&[("CONNECTORS_CONFIG_DIR", folder)], &own[..], &others[..]].concat();
@@ -184,7 +219,7 @@ mod tests {
         assert_eq!(lines(&[], &in_folder("/run/a")).unwrap()[1..], [""; 0]);
         assert_eq!(lines(&git, &in_folder("/run/a")).unwrap()[1], "GIT_CONFIG_COUNT=4");
 
-        let maven = [("settings.xml", "", Source::Class)];
+        let maven = [("settings.xml", "")];
         let earlier = |value| [("CONNECTORS_CONFIG_DIR", "/run/b"), ("MAVEN_ARGS", value)];
         assert_eq!(lines(&maven, &earlier("-B --settings=/run/b/settings.xml -q")).unwrap()[1], "MAVEN_ARGS=-B -q --settings=/run/c/settings.xml");
         assert_eq!(
@@ -197,15 +232,55 @@ mod tests {
 
     #[test]
     fn a_class_can_say_itself_what_the_variables_are() {
-        let env = |text: &str| lines(&[(".env", text, Source::Class)], &[]);
+        let env = |text: &str| lines(&[(".env", text)], &[]);
         let expect = ["A=b=c", "B=", "C_1='q'", "D=/run/c/x:/run/c"];
         assert_eq!(env("A=b=c\n\n# comment\nB=\r\n C_1='q'\nD=$CONNECTORS_CONFIG_DIR/x:${CONNECTORS_CONFIG_DIR}\n").unwrap()[1..], expect);
+        // It counts last: whoever reads one after the other ends with it.
+        let npm = lines(&[(".env", "NPM_CONFIG_USERCONFIG=own"), (".npmrc", "")], &[]).unwrap();
+        assert_eq!(npm[1..], ["NPM_CONFIG_USERCONFIG=/run/c/.npmrc", "NPM_CONFIG_USERCONFIG=own"]);
         for (text, line) in [("export A=b", 1), ("A=b\nB", 2), ("=x", 1), ("1A=b", 1), ("A =b", 1), ("A=\0", 1)] {
+            let says = "must be NAME=value, without `export` and blanks around the '='";
             assert_eq!(
-                env(text).unwrap_err().to_string(),
-                format!("line {line} of .env must be NAME=value, without `export` and blanks around the '='"),
+                format!("{:#}", env(text).unwrap_err()),
+                format!("{WAY_OUT}: .env of ConnectorClass \"tool\", configuration \"rc\": line {line} {says}"),
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_class_does_not_name_what_runs() {
+        for name in [
+            "PATH",
+            "path",
+            "LD_PRELOAD",
+            "DYLD_INSERT_LIBRARIES",
+            "BASH_ENV",
+            "BASHOPTS",
+            "ENV",
+            "IFS",
+            "PS1",
+            "PROMPT_COMMAND",
+            "SHELLOPTS",
+            "ZDOTDIR",
+            "GIT_SSH",
+            "GIT_SSH_COMMAND",
+            "GIT_EXEC_PATH",
+            "GIT_CONFIG_COUNT",
+            "GIT_CONFIG_KEY_0",
+            "NODE_OPTIONS",
+            "PYTHONSTARTUP",
+            "PYTHONPATH",
+            "PERL5OPT",
+            "RUBYOPT",
+            "JAVA_TOOL_OPTIONS",
+            "CONNECTORS_CONFIG_DIR",
+        ] {
+            let error = lines(&[(".env", &format!("A=b\n{name}=x"))], &[]).unwrap_err();
+            assert!(format!("{error:#}").contains(&format!("line 2 sets {name}, which is not for a class to set")), "{name}: {error:#}");
+        }
+        for name in ["NPM_CONFIG_REGISTRY", "GOPROXY", "MAVEN_ARGS", "GIT_CONFIG_GLOBAL", "ENVIRONMENT", "PATHS"] {
+            assert_eq!(lines(&[(".env", &format!("{name}=x"))], &[]).unwrap()[1], format!("{name}=x"));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Context as _;
 use connectors_core::{ConnectorRef, SecretValue};
-use connectors_crd::configurations::{self, ConfigurationError, Context, Files, Mounted, Params, Selection, Source};
+use connectors_crd::configurations::{self, ConfigurationError, Context, File, Files, Mounted, Params, Selection};
 use connectors_crd::{Connector, ConnectorProxyStatus, ConnectorStatus, ResolvedAddress};
 use connectors_standalone::Directory;
 use connectors_standalone::state::State;
@@ -12,6 +12,9 @@ use connectors_standalone::state::State;
 use crate::args::ConfigurationArgs;
 use crate::proxy_address::ProxyAddress;
 use crate::{absence, logging};
+
+/// For whoever hasn't asked for the files that can't be had.
+pub(crate) const WAY_OUT: &str = "--configuration NAME chooses among the class's configurations, --configuration '' leaves all of them out";
 
 /// What files are made of.
 pub(crate) struct Volume<'a> {
@@ -35,12 +38,9 @@ impl Volume<'_> {
         let params = params(arguments)?;
         let explicit = arguments.params.is_some();
         match self.render(&Selection::everything(params)) {
-            Ok(files) => Ok(files.files.iter().any(|file| file.source == Source::Class).then_some(files)),
+            Ok(files) => Ok(files.files.iter().any(File::is_of_class).then_some(files)),
             Err(Failure::NoClass(_) | Failure::Configuration(ConfigurationError::Class { .. })) if !explicit => Ok(None),
-            Err(failure) => {
-                let hint = "--configuration NAME chooses among the class's configurations, --configuration '' leaves all of them out";
-                Err(failure.into_error()).with_context(|| hint.to_owned())
-            }
+            Err(failure) => Err(failure.into_error()).context(WAY_OUT),
         }
     }
 

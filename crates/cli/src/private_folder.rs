@@ -117,7 +117,7 @@ mod tests {
         let folder = PrivateFolder::new().unwrap();
         let path = folder.path().to_owned();
         assert_eq!(mode(&path), 0o700);
-        write(&path, &[file("a", "secret", Source::Class), file("b", "", Source::Public)], false).unwrap();
+        write(&path, &[file("a", "secret", Source::BuiltIn), file("b", "", Source::Public)], false).unwrap();
         assert_eq!((mode(&path.join("a")), mode(&path.join("b"))), (0o600, 0o644));
         drop(folder);
         assert!(!path.exists());
@@ -129,7 +129,7 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("target"), "theirs").unwrap();
         symlink(outside.path().join("target"), folder.path().join("b")).unwrap();
-        let files = [file("a", "new", Source::Class), file("b", "new", Source::Class)];
+        let files = [file("a", "new", Source::BuiltIn), file("b", "new", Source::BuiltIn)];
         let error = write(folder.path(), &files, false).unwrap_err().to_string();
         assert!(error.ends_with("already has b: name another folder, or give --force to replace them"), "{error}");
         assert!(!folder.path().join("a").exists(), "all or nothing");
@@ -142,8 +142,8 @@ mod tests {
     fn a_folder_of_ours_holds_nothing_else() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("mine");
-        replace_all(&folder, &[file("old", "", Source::Class), file("both", "1", Source::Class)]).unwrap();
-        replace_all(&folder, &[file("both", "2", Source::Class)]).unwrap();
+        replace_all(&folder, &[file("old", "", Source::BuiltIn), file("both", "1", Source::BuiltIn)]).unwrap();
+        replace_all(&folder, &[file("both", "2", Source::BuiltIn)]).unwrap();
         let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!((names, fs::read_to_string(folder.join("both")).unwrap()), (vec!["both".into()], "2".to_owned()));
         fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();

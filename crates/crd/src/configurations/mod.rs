@@ -63,14 +63,19 @@ pub struct File {
 }
 
 /// Who a file is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// There for every Connector, and without a secret in it.
     Public,
     /// There for every Connector, and with the token in it.
     BuiltIn,
     /// A configuration of a class. What its template has put in is not known here, so it counts as secret.
-    Class,
+    Class {
+        /// The class.
+        class: String,
+        /// The configuration.
+        configuration: String,
+    },
 }
 
 /// The files of a volume, sorted by name.
@@ -89,6 +94,11 @@ impl fmt::Debug for File {
 }
 
 impl File {
+    /// Whether a class has made it.
+    pub fn is_of_class(&self) -> bool {
+        matches!(self.source, Source::Class { .. })
+    }
+
     /// Whether nobody but the workload may read it.
     pub fn is_secret(&self) -> bool {
         self.source != Source::Public
@@ -212,7 +222,8 @@ impl<'a> Group<'a> {
         let data = data::of(&self.mounted, self.first().class_proxy, given, context);
         for (name, template) in self.first().class.rules().templates().of(&configuration.name) {
             let content = template.render(&data, self.name(), &configuration.name, context.token)?;
-            files.put(File { name: name.to_owned(), content, source: Source::Class })?;
+            let source = Source::Class { class: self.name().to_owned(), configuration: configuration.name.clone() };
+            files.put(File { name: name.to_owned(), content, source })?;
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ impl Case {
     #[track_caller]
     fn has(&self, names: &str, params: &str, expect: &[&str]) {
         let files = self.render(names, params).unwrap_or_else(|error| panic!("{names} {params}: {error}"));
-        let lines: Vec<String> = files.files.iter().filter(|file| file.source == Source::Class).map(line).collect();
+        let lines: Vec<String> = files.files.iter().filter(|file| file.is_of_class()).map(line).collect();
         assert_eq!(lines, expect, "{names} {params}");
     }
 
@@ -220,7 +220,7 @@ fn everything_is_what_needs_no_more() {
     ]));
     let own = |params: &str| {
         let files = case.select(&Selection::everything(Params::parse(params).unwrap())).unwrap().files;
-        files.iter().filter(|file| file.source == Source::Class).map(line).collect::<Vec<_>>()
+        files.iter().filter(|file| file.is_of_class()).map(line).collect::<Vec<_>>()
     };
     assert_eq!(own(""), ["a="]);
     assert_eq!(own(r#"{"b": {"p": "v"}}"#), ["a=", "b=v"]);
@@ -248,7 +248,7 @@ fn p24_no_file_name_leads_out() {
         assert!(error.starts_with("ConnectorClass \"npm\" is not usable: spec.configurations[0].data"), "{name:?}: {error}");
         // And if it weren't, the file would be.
         let mut files = Collected::default();
-        let put = files.put(File { name: name.into(), content: SecretValue::new(""), source: Source::Class });
+        let put = files.put(File { name: name.into(), content: SecretValue::new(""), source: Source::BuiltIn });
         assert_eq!(put, Err(ConfigurationError::FileName { name: name.into() }));
     }
     for name in ["a", ".npmrc", "a.b", &"x".repeat(255), "é", "-rf", "a b", "a\nb"] {
