@@ -1,7 +1,5 @@
 //! The files of Connectors, made from a folder of manifests.
 
-use std::io;
-
 use anyhow::Context as _;
 use connectors_core::{ConnectorRef, SecretValue};
 use connectors_crd::configurations::{self, ConfigurationError, Context, File, Files, Mounted, Params, Selection};
@@ -64,10 +62,8 @@ impl Volume<'_> {
             let class = class.ok_or_else(|| Failure::NoClass(absence::error(&format!("ConnectorClass {class_name}"), self.directory)))?;
             found.push((self.reached(connector, name), class));
         }
-        let ca_cert = match std::fs::read_to_string(self.state.ca_certificate()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            result => result.with_context(|| format!("cannot read {}", self.state.ca_certificate().display())).map_err(Failure::Other)?,
-        };
+        let ca = self.state.ca_certificate();
+        let ca_cert = std::fs::read_to_string(&ca).with_context(|| format!("cannot read {}", ca.display())).map_err(Failure::Other)?;
         let class_proxy = self.proxy.url();
         let mounted: Vec<Mounted<'_>> = found.iter().map(|(connector, class)| Mounted { connector, class, class_proxy: &class_proxy }).collect();
         let context = Context { token: self.token, ca_cert: &ca_cert, no_proxy: self.no_proxy };
