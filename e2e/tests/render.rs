@@ -1,10 +1,14 @@
 //! Files of configurations, as `connectors render`, `exec` and `env` write them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use connectors_e2e::{Canaries, Client, Connector, Connectors, Echo, Folder, Ran, basic_class, basic_secret, binary, grant, service_account, unique, wait_for};
+use rustix::process::Signal;
+use tempfile::TempDir;
 
 /// A class with everything that a configuration can have.
 const CLASS: &str = r#"apiVersion: connectors.alauda.io/v1alpha1
@@ -276,6 +280,86 @@ fn the_files_go_when_a_signal_ends_the_command() {
         assert_eq!(exec.terminate().code(), Some(143));
         assert!(!Path::new(&folder).exists(), "{folder}");
     }
+}
+
+/// A place in memory for one client's folders, as a session has it, so that none of another test's are in it.
+fn runtime_folder() -> TempDir {
+    tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir_in("/dev/shm").unwrap()
+}
+
+#[test]
+fn the_files_go_when_a_signal_comes_while_they_are_written() {
+    let world = world();
+    let many: String = (0..100).map(|n| format!("      f{n}: '{{{{ repeat 150000 \"x\" }}}}'\n")).collect();
+    world.folder.replace("      settings.xml: <settings/>\n", &many);
+    for with_server in [false, true] {
+        let _proxy = with_server.then(|| Connectors::start(&world.folder));
+        let runtime = runtime_folder();
+        let client = Client::new().set("XDG_RUNTIME_DIR", runtime.path());
+        let mut exec = client.start("exec", &binary().to_string_lossy(), world.words(&["exec", "team/clients", "--", "sleep", "60"]));
+        // Without a pause, since it takes hardly a tenth of a second to write them.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while names(runtime.path()).is_empty() {
+            assert!(Instant::now() < deadline && !exec.ended(), "{}", exec.errors());
+        }
+        assert_eq!(exec.terminate().code(), Some(143));
+        assert_eq!(names(runtime.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn the_files_of_an_exec_that_was_killed_go_with_the_next() {
+    let world = world();
+    let runtime = runtime_folder();
+    let client = Client::new().set("XDG_RUNTIME_DIR", runtime.path());
+    // The command ends by itself, with the client's home.
+    let script = r#"printf %s "$CONNECTORS_CONFIG_DIR" > aside; mv aside "$0"; while [ -e "$0" ]; do sleep 0.05; done"#;
+    let start = |name: &str| {
+        let exec = client.start(name, &binary().to_string_lossy(), world.words(&["exec", "team/tool", "--", "sh", "-c", script, &format!("{name}-folder")]));
+        let folder = wait_for("the folder", || std::fs::read_to_string(client.home().join(format!("{name}-folder"))).ok());
+        (exec, folder)
+    };
+    let (mut killed, left) = start("killed");
+    let (_running, held) = start("running");
+    killed.signal(Signal::KILL);
+    killed.wait();
+    assert!(Path::new(&left).join("toolrc").exists());
+    world.run(&client, &["exec", "team/tool", "--", "true"]).succeeds();
+    assert!(!Path::new(&left).exists() && Path::new(&held).join("toolrc").exists());
+    std::fs::remove_file(client.home().join("killed-folder")).unwrap();
+}
+
+#[test]
+fn several_envs_at_once_get_along() {
+    let world = world();
+    let _proxy = Connectors::start(&world.folder);
+    let client = Client::new();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..6).map(|_| scope.spawn(|| world.run(&client, &["env", "team/tool"]))).collect();
+        let runs: Vec<String> = runs.into_iter().map(|run| run.join().unwrap().succeeds().stdout).collect();
+        let folders: Vec<&str> = runs.iter().map(|out| out.lines().find(|line| line.starts_with("export CONNECTORS_CONFIG_DIR=")).unwrap()).collect();
+        assert!(folders.iter().all(|folder| *folder == folders[0]), "{folders:?}");
+    });
+}
+
+#[test]
+fn files_of_env_go_when_the_class_has_none_any_more() {
+    let world = world();
+    let proxy = Connectors::start(&world.folder);
+    let client = Client::new();
+    let env = || world.run(&client, &["env", "team/clients"]).succeeds();
+    env();
+    let mounts = world.folder.state().join("mounts");
+    let folder = mounts.join(&names(&mounts)[0]);
+    // What a client keeps there is no trouble.
+    std::fs::create_dir_all(folder.join("buildx/instances")).unwrap();
+    env();
+    assert!(folder.join("buildx/instances").exists() && folder.join("config.json").exists());
+    drop(proxy);
+    world.folder.replace(&CLIENTS[CLIENTS.find("  configurations:").unwrap()..], "");
+    let _proxy = Connectors::start(&world.folder);
+    assert!(!env().stdout.contains("CONNECTORS_CONFIG_DIR"));
+    assert_eq!(names(&mounts), [""; 0]);
 }
 
 #[test]

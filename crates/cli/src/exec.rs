@@ -7,9 +7,11 @@ use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context as _, bail};
 use connectors_core::{ConnectorRef, Resolver, SecretValue, Snapshot};
-use connectors_crd::configurations::{Files, NO_PROXY};
+use connectors_crd::configurations::{File, NO_PROXY};
 use connectors_standalone::state::State;
 use connectors_standalone::{Directory, Options as DirectoryOptions};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{ConfigurationArgs, EnvArgs, ExecArgs, UseArgs};
 use crate::client_env::{ClientEnvironment, shell_line};
@@ -32,13 +34,15 @@ pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
         let directory = open(using, &proxy.system.system_namespace)?;
         let access = Access::new(using, &proxy.audience, &state, running.listen, &directory)?;
         command.envs(access.variables()?);
-        let Some(mounted) = access.mount(files)? else {
+        let Some(files) = access.wanted(files)? else {
             // Takes this process's place, so exit status and signals are the command's own.
             return Ok(not_started(program, command.exec()));
         };
-        command.envs(mounted.variables);
-        // Files have to be removed afterwards, so this process stays.
-        return Ok(exit(program, supervise(command)?));
+        // Files have to be removed afterwards, so this process stays; and signals are minded before there are any.
+        let supervisor = Supervisor::new()?;
+        let mounted = MountedFiles::new(&files)?;
+        command.envs(mounted.variables.clone());
+        return Ok(exit(program, supervisor.run(command)?));
     }
     logging::start(proxy.log_format, &quieter(&proxy.log))?;
     let options = Options { proxy: proxy.clone(), ..Options::on_loopback() };
@@ -46,10 +50,11 @@ pub(crate) fn run(arguments: &ExecArgs) -> anyhow::Result<ExitCode> {
     let server = Server::start(&using.folder, &options, records)?;
     let access = Access::new(using, &proxy.audience, &state, server.address(), server.directory())?;
     command.envs(access.variables()?);
-    // The last before signals are minded, so that hardly any finds files that nobody would remove.
-    let mounted = access.mount(files)?;
+    let files = access.wanted(files)?;
+    let supervisor = Supervisor::new()?;
+    let mounted = files.map(|files| MountedFiles::new(&files)).transpose()?;
     command.envs(mounted.iter().flat_map(|mounted| &mounted.variables).map(|(name, value)| (name, value)));
-    let ended = supervise(command)?;
+    let ended = supervisor.run(command)?;
     drop(mounted);
     server.stop();
     written.wait();
@@ -99,6 +104,16 @@ struct MountedFiles {
     _folder: PrivateFolder,
 }
 
+impl MountedFiles {
+    /// Writes them into a folder that goes with the result.
+    fn new(files: &[File]) -> anyhow::Result<Self> {
+        let folder = PrivateFolder::new()?;
+        let variables = config_env::variables(folder.path(), files, |name| std::env::var_os(name))?;
+        private_folder::write(folder.path(), files, false)?;
+        Ok(Self { variables, _folder: folder })
+    }
+}
+
 impl<'a> Access<'a> {
     /// With a new token, for the proxy that listens at `listen`.
     ///
@@ -125,34 +140,37 @@ impl<'a> Access<'a> {
         Volume { directory, connectors: &using.connectors, token, proxy: address, state, no_proxy }
     }
 
-    /// Writes the files of configurations, if there are any, into a folder that goes with the result.
-    fn mount(&self, arguments: &ConfigurationArgs) -> anyhow::Result<Option<MountedFiles>> {
-        let Some(Files { files, .. }) = self.volume().wanted(arguments)? else { return Ok(None) };
-        let folder = PrivateFolder::new()?;
-        private_folder::write(folder.path(), &files, false)?;
-        let variables = config_env::variables(folder.path(), &files, |name| std::env::var_os(name))?;
-        Ok(Some(MountedFiles { variables, _folder: folder }))
+    /// The files of configurations, if there are any.
+    fn wanted(&self, arguments: &ConfigurationArgs) -> anyhow::Result<Option<Vec<File>>> {
+        Ok(self.volume().wanted(arguments)?.map(|files| files.files))
     }
 
-    /// Writes them into the state folder, where they stay for whoever evaluates the variables.
+    /// Writes them into the state folder, where they stay for whoever evaluates the variables. Without any, none of an earlier time stay.
     fn keep(&self, arguments: &ConfigurationArgs) -> anyhow::Result<Vec<(String, OsString)>> {
-        let Some(Files { files, .. }) = self.volume().wanted(arguments)? else { return Ok(Vec::new()) };
-        let parent = self.state.folder().join("mounts");
-        private_folder::make(&parent)?;
-        let folder = parent.join(self.key(arguments));
-        private_folder::replace_all(&folder, &files)?;
+        let (parent, name) = (self.state.folder().join("mounts"), self.key(arguments));
+        let Some(files) = self.wanted(arguments)? else {
+            private_folder::forget(&parent, &name)?;
+            return Ok(Vec::new());
+        };
+        let folder = parent.join(&name);
+        let variables = config_env::variables(&folder, &files, |name| std::env::var_os(name))?;
+        private_folder::keep(&parent, &name, &files)?;
         logging::note(&format!("the files of configurations, with the token, are in {}", folder.display()));
-        config_env::variables(&folder, &files, |name| std::env::var_os(name))
+        Ok(variables)
     }
 
-    /// A name for what was asked for: the same for the same Connectors, configurations and service account.
+    /// A name for what was asked for: the same for the same Connectors, configurations and service account, whatever this was compiled with.
     fn key(&self, ConfigurationArgs { configuration, params }: &ConfigurationArgs) -> String {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let connectors: Vec<String> = self.using.connectors.iter().map(ToString::to_string).collect();
         let account = self.using.service_account.as_ref().map(ToString::to_string);
-        let mut hasher = DefaultHasher::new();
-        (&self.using.connectors, account, configuration, params).hash(&mut hasher);
-        format!("{:016x}", hasher.finish())
+        key(&serde_json::json!([connectors, account, configuration, params]))
     }
+}
+
+/// The first half of a SHA-256.
+fn key(of: &serde_json::Value) -> String {
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, of.to_string().as_bytes());
+    hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A token for the service account, or for the owner of the folder; only if all the Connectors are there.
@@ -188,46 +206,62 @@ fn quieter(filter: &str) -> String {
     if filter == "info" { "warn".into() } else { filter.to_owned() }
 }
 
-/// Waits for the command, and passes on the signals that reach this process alone. The inner error is why the command could not be started.
-fn supervise(mut command: Command) -> anyhow::Result<std::io::Result<ExitStatus>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        // Ready before the command starts, so that none is missed.
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut quit = signal(SignalKind::quit())?;
-        let mut user1 = signal(SignalKind::user_defined1())?;
-        let mut user2 = signal(SignalKind::user_defined2())?;
-        let mut ended = signal(SignalKind::child())?;
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => return Ok(Err(error)),
-        };
-        // Its own until it has been waited for, which is the last that is done here.
-        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        let pass_on = |signal| {
-            if let Some(pid) = pid {
-                // The command may have ended already.
-                let _ = rustix::process::kill_process(pid, signal);
+/// Waits for a command, and passes on the signals that reach this process alone: those that come from when it is made on, none of which ends this process any more.
+struct Supervisor {
+    runtime: Runtime,
+    terminate: Signal,
+    hangup: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    user1: Signal,
+    user2: Signal,
+    ended: Signal,
+}
+
+impl Supervisor {
+    fn new() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let within = runtime.enter();
+        let (terminate, hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+        let (interrupt, quit) = (signal(SignalKind::interrupt())?, signal(SignalKind::quit())?);
+        let (user1, user2) = (signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?);
+        let ended = signal(SignalKind::child())?;
+        drop(within);
+        Ok(Self { runtime, terminate, hangup, interrupt, quit, user1, user2, ended })
+    }
+
+    /// The inner error is why the command could not be started.
+    fn run(self, mut command: Command) -> anyhow::Result<std::io::Result<ExitStatus>> {
+        let Self { runtime, mut terminate, mut hangup, mut interrupt, mut quit, mut user1, mut user2, mut ended } = self;
+        runtime.block_on(async {
+            let mut child = match command.spawn() {
+                Ok(child) => child,
+                Err(error) => return Ok(Err(error)),
+            };
+            // Its own until it has been waited for, which is the last that is done here.
+            let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+            let pass_on = |signal| {
+                if let Some(pid) = pid {
+                    // The command may have ended already.
+                    let _ = rustix::process::kill_process(pid, signal);
+                }
+            };
+            // A terminal sends these two to the command as well.
+            let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
+            loop {
+                tokio::select! {
+                    // A command that is stopped and goes on says so by the same signal.
+                    _ = ended.recv() => if let Some(status) = child.try_wait()? { return Ok(Ok(status)) },
+                    _ = terminate.recv() => pass_on(rustix::process::Signal::TERM),
+                    _ = hangup.recv() => pass_on(rustix::process::Signal::HUP),
+                    _ = user1.recv() => pass_on(rustix::process::Signal::USR1),
+                    _ = user2.recv() => pass_on(rustix::process::Signal::USR2),
+                    _ = interrupt.recv() => if !on_terminal { pass_on(rustix::process::Signal::INT) },
+                    _ = quit.recv() => if !on_terminal { pass_on(rustix::process::Signal::QUIT) },
+                }
             }
-        };
-        // A terminal sends these two to the command as well.
-        let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
-        loop {
-            tokio::select! {
-                // A command that is stopped and goes on says so by the same signal.
-                _ = ended.recv() => if let Some(status) = child.try_wait()? { return Ok(Ok(status)) },
-                _ = terminate.recv() => pass_on(rustix::process::Signal::TERM),
-                _ = hangup.recv() => pass_on(rustix::process::Signal::HUP),
-                _ = user1.recv() => pass_on(rustix::process::Signal::USR1),
-                _ = user2.recv() => pass_on(rustix::process::Signal::USR2),
-                _ = interrupt.recv() => if !on_terminal { pass_on(rustix::process::Signal::INT) },
-                _ = quit.recv() => if !on_terminal { pass_on(rustix::process::Signal::QUIT) },
-            }
-        }
-    })
+        })
+    }
 }
 
 /// Says why, and ends as a shell does (POSIX XCU 2.8.2): 127 for a command that isn't there, 126 for one that can't be run.
@@ -249,4 +283,14 @@ fn exit(program: &OsString, ended: std::io::Result<ExitStatus>) -> ExitCode {
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_for_what_was_asked_for_stays_the_same() {
+        assert_eq!(key(&serde_json::json!([["team/git"], null, null, null])), "4fcfca3a31fe0e5089370aaf8ef70c8c");
+    }
 }
