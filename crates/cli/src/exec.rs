@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context as _, bail};
 use connectors_core::{ConnectorRef, Resolver, SecretValue, Snapshot};
-use connectors_crd::configurations::{File, NO_PROXY};
+use connectors_crd::configurations::File;
 use connectors_standalone::state::State;
 use connectors_standalone::{Directory, Options as DirectoryOptions};
 use tokio::runtime::Runtime;
@@ -125,7 +125,7 @@ impl<'a> Access<'a> {
         let proxy = reachable(listen);
         let tools = Tools::of(&snapshot, &using.connectors);
         let address = ProxyAddress::local(proxy, &tools);
-        let no_proxy = if tools.is_empty() { NO_PROXY.to_owned() } else { address.hosts(with_resolver(&snapshot, &using.connectors), &tools).join(",") };
+        let no_proxy = address.no_proxy(with_resolver(&snapshot, &using.connectors), &tools);
         Ok(Self { using, state, directory, token, proxy, address, no_proxy })
     }
 

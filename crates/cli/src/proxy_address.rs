@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use connectors_core::{ConnectorRef, Host, Resolver, Snapshot};
+use connectors_crd::configurations::NO_PROXY;
 
 /// The proxy's address, and the form in which those of Connectors are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,17 +49,23 @@ impl ProxyAddress {
         }
     }
 
-    /// The hosts of these Connectors' addresses, but for those that a tool has.
-    pub(crate) fn hosts<'a>(&self, connectors: impl IntoIterator<Item = (&'a ConnectorRef, Resolver)>, tools: &Tools) -> Vec<String> {
+    /// What clients reach without the proxy: the hosts of these Connectors' addresses, unless a tool has the same, and, as in a Pod, this machine, unless a tool is on it.
+    pub(crate) fn no_proxy<'a>(&self, connectors: impl IntoIterator<Item = (&'a ConnectorRef, Resolver)>, tools: &Tools) -> String {
         let plain = self.by_path.rsplit_once(':').map_or(&*self.by_path, |(host, _)| host);
-        let mut hosts: Vec<String> = Vec::new();
+        let mut direct: Vec<String> = if tools.any_here() { Vec::new() } else { NO_PROXY.split(',').map(str::to_owned).collect() };
         for (name, resolver) in connectors {
             let host = if self.by_host.is_some() && resolver == Resolver::Host { Self::host_of(name) } else { plain.to_owned() };
-            if !tools.has(&host) && !hosts.contains(&host) {
-                hosts.push(host);
+            // Clients take an entry for the names below it too.
+            let is_covered = |entry: &String| host.strip_suffix(&**entry).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+            if tools.has(&host) || direct.iter().any(is_covered) {
+                continue;
             }
+            // curl and Go know an IPv6 address without brackets, Python's urllib with them.
+            let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+            direct.extend(bare);
+            direct.push(host);
         }
-        hosts
+        direct.join(",")
     }
 
     fn host_of(name: &ConnectorRef) -> String {
@@ -72,28 +79,27 @@ fn knows_names_below_localhost(nsswitch: &str) -> bool {
     hosts.is_some_and(|services| services.split('#').next().unwrap_or_default().split_whitespace().any(|service| matches!(service, "myhostname" | "resolve")))
 }
 
-/// The hosts of Connectors' tools that are on this machine.
+/// The hosts of Connectors' tools.
 #[derive(Debug, Default)]
-pub(crate) struct Tools(Vec<String>);
+pub(crate) struct Tools(Vec<Host>);
 
 impl Tools {
     /// Those of these Connectors.
     pub(crate) fn of(snapshot: &Snapshot, names: &[ConnectorRef]) -> Self {
-        let hosts = names.iter().filter_map(|name| snapshot.connector(name)).flat_map(|connector| connector.targets()).map(|address| address.origin().host());
-        let is_local = |host: &&Host| match host {
-            Host::Ip(ip) => ip.is_loopback(),
-            Host::Name(name) => &**name == "localhost" || name.ends_with(".localhost"),
-        };
-        Self(hosts.filter(is_local).map(ToString::to_string).collect())
+        let connectors = names.iter().filter_map(|name| snapshot.connector(name));
+        Self(connectors.flat_map(|connector| connector.targets()).map(|address| address.origin().host().clone()).collect())
     }
 
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether one is on this machine, by a name that says so.
+    fn any_here(&self) -> bool {
+        self.0.iter().any(|host| match host {
+            Host::Ip(ip) => ip.is_loopback(),
+            Host::Name(name) => &**name == "localhost" || name.ends_with(".localhost"),
+        })
     }
 
     fn has(&self, host: &str) -> bool {
-        self.0.iter().any(|tool| tool == host)
+        self.0.iter().any(|tool| tool.to_string() == host)
     }
 }
 
@@ -102,7 +108,7 @@ mod tests {
     use super::*;
 
     fn tools(hosts: &[&str]) -> Tools {
-        Tools(hosts.iter().map(ToString::to_string).collect())
+        Tools(hosts.iter().map(|host| Host::parse(host).unwrap()).collect())
     }
 
     #[test]
@@ -110,18 +116,29 @@ mod tests {
         let name = ConnectorRef::parse("team/git").unwrap();
         let path = "/namespaces/team/connectors/git";
         for (listen, hosts, names, by_host, by_path, direct) in [
-            ("127.0.0.1:80", &[][..], true, "http://c-git.team.localhost:80".to_owned(), format!("http://127.0.0.1:80{path}"), "c-git.team.localhost"),
-            ("127.0.0.1:80", &[], false, format!("http://127.0.0.1:80{path}"), format!("http://127.0.0.1:80{path}"), "127.0.0.1"),
+            ("127.0.0.1:80", &[][..], true, "http://c-git.team.localhost:80".to_owned(), format!("http://127.0.0.1:80{path}"), "localhost,127.0.0.1"),
+            ("127.0.0.1:80", &[], false, format!("http://127.0.0.1:80{path}"), format!("http://127.0.0.1:80{path}"), "localhost,127.0.0.1"),
+            ("127.0.0.1:80", &["127.0.0.1"], true, "http://c-git.team.localhost:80".to_owned(), format!("http://localhost:80{path}"), "c-git.team.localhost"),
             ("127.0.0.1:80", &["127.0.0.1"], false, format!("http://localhost:80{path}"), format!("http://localhost:80{path}"), "localhost"),
             ("127.0.0.1:80", &["localhost"], false, format!("http://127.0.0.1:80{path}"), format!("http://127.0.0.1:80{path}"), "127.0.0.1"),
             ("127.0.0.1:80", &["localhost", "127.0.0.1"], false, format!("http://127.0.0.1:80{path}"), format!("http://127.0.0.1:80{path}"), ""),
-            ("[::1]:80", &[], false, format!("http://[::1]:80{path}"), format!("http://[::1]:80{path}"), "[::1]"),
-            ("10.0.0.1:80", &[], true, format!("http://10.0.0.1:80{path}"), format!("http://10.0.0.1:80{path}"), "10.0.0.1"),
+            ("[::1]:80", &[], false, format!("http://[::1]:80{path}"), format!("http://[::1]:80{path}"), "localhost,127.0.0.1,::1,[::1]"),
+            ("[::1]:80", &["127.0.0.1"], false, format!("http://[::1]:80{path}"), format!("http://[::1]:80{path}"), "::1,[::1]"),
+            ("10.0.0.1:80", &[], true, format!("http://10.0.0.1:80{path}"), format!("http://10.0.0.1:80{path}"), "localhost,127.0.0.1,10.0.0.1"),
+            // The tool has to be reached by the proxy all the same.
+            (
+                "10.0.0.1:80",
+                &["10.0.0.1", "example.com"],
+                true,
+                format!("http://10.0.0.1:80{path}"),
+                format!("http://10.0.0.1:80{path}"),
+                "localhost,127.0.0.1",
+            ),
         ] {
             let tools = tools(hosts);
             let proxy = ProxyAddress::on_this_machine(listen.parse().unwrap(), &tools, names);
             assert_eq!((proxy.of(&name, Resolver::Host), proxy.of(&name, Resolver::Path)), (by_host, by_path), "{listen} {hosts:?} {names}");
-            assert_eq!(proxy.hosts([(&name, Resolver::Host)], &tools).join(","), direct, "{listen} {hosts:?} {names}");
+            assert_eq!(proxy.no_proxy([(&name, Resolver::Host)], &tools), direct, "{listen} {hosts:?} {names}");
             assert_eq!(proxy.url(), format!("http://{listen}"));
         }
         assert_eq!(ProxyAddress::elsewhere("proxy:8080").of(&name, Resolver::Host), format!("http://proxy:8080{path}"));
