@@ -252,6 +252,11 @@ fn exec_gives_its_command_the_files() {
         assert!(said.starts_with("this\naddress="), "{said}");
         let said = exec(&["team/tool", "--configuration", ""], r#"echo "[$TOOL_CONFIG]"; ls -A "$CONNECTORS_CONFIG_DIR""#).succeeds().stdout;
         assert_eq!(said.lines().collect::<Vec<_>>(), [&["[]"], &BUILT_IN[..]].concat());
+        // Without a name, everything but that.
+        let said = exec(&["team/tool", "--configuration", "!toolrc"], r#"echo "[$TOOL_LEVEL]"; ls -A "$CONNECTORS_CONFIG_DIR""#).succeeds().stdout;
+        assert_eq!(said.lines().collect::<Vec<_>>(), [&["[low]"], &BUILT_IN[..]].concat());
+        exec(&["team/plain", "--configuration", "!toolrc"], r#"test -z "$CONNECTORS_CONFIG_DIR""#).succeeds();
+        exec(&["team/tool", "--configuration", "!../x"], "true").fails().says("--configuration: \"!../x\"");
         exec(&["team/plain"], r#"test -z "$CONNECTORS_CONFIG_DIR""#).succeeds();
         exec(&["team/plain", "--configuration", "rc"], "touch ran").fails().says("they have none");
         // The status is the command's, and the folder is gone after failures too.

@@ -322,7 +322,7 @@ pub(crate) struct UseArgs {
 /// Which files of the classes' configurations.
 #[derive(Args, Clone)]
 pub(crate) struct ConfigurationArgs {
-    /// Configurations of the Connectors' classes, repeated or separated by commas; !FILE leaves a file out, '' is none but the built-in files
+    /// Configurations of the Connectors' classes, repeated or separated by commas; !FILE leaves a file out ('!FILE' alone: of all that there are, for exec and env), '' is none but the built-in files
     #[arg(long, env = "CONNECTORS_CONFIGURATION", value_delimiter = ',', value_name = "NAME")]
     pub(crate) configuration: Option<Vec<String>>,
     /// Their parameters: {"CONFIGURATION": {"PARAMETER": "VALUE"}}

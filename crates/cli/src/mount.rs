@@ -27,15 +27,17 @@ pub(crate) struct Volume<'a> {
 }
 
 impl Volume<'_> {
-    /// The files that were asked for; if nothing was said, those of all configurations that need no parameter that isn't given, and `None` if there are none or a
-    /// class can't be used, since then whoever runs a command has not asked for more than a proxy.
+    /// The files that were asked for; if no configuration was named, those of all configurations that need no parameter that isn't given, but for those that were left out,
+    /// and `None` if there are none or a class can't be used, since then whoever runs a command has not asked for more than a proxy.
     pub(crate) fn wanted(&self, arguments: &ConfigurationArgs) -> anyhow::Result<Option<Files>> {
-        if arguments.configuration.is_some() {
+        let items = || arguments.configuration.iter().flatten().map(String::as_str);
+        // An empty item is none of them.
+        if items().any(|item| !item.trim_start().starts_with('!')) {
             return self.files(&selection(arguments)?).map(Some);
         }
-        let params = params(arguments)?;
+        let selection = Selection::all_but(items(), params(arguments)?).context("--configuration")?;
         let explicit = arguments.params.is_some();
-        match self.render(&Selection::everything(params)) {
+        match self.render(&selection) {
             Ok(files) => Ok(files.files.iter().any(File::is_of_class).then_some(files)),
             Err(Failure::NoClass(_) | Failure::Configuration(ConfigurationError::Class { .. })) if !explicit => Ok(None),
             Err(failure) => Err(failure.into_error()).context(WAY_OUT),

@@ -43,6 +43,14 @@ impl Selection {
         Self { names: None, excluded: BTreeSet::new(), params }
     }
 
+    /// The same, but for the files that `items` leave out. Names among them don't count.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn all_but<'a>(items: impl IntoIterator<Item = &'a str>, params: Params) -> Result<Self, ConfigurationError> {
+        Ok(Self { names: None, ..Self::new(items, params)? })
+    }
+
     /// The names, if they count.
     pub(super) fn names(&self) -> Option<&[String]> {
         self.names.as_deref()

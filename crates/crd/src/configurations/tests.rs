@@ -224,6 +224,12 @@ fn everything_is_what_needs_no_more() {
     };
     assert_eq!(own(""), ["a="]);
     assert_eq!(own(r#"{"b": {"p": "v"}}"#), ["a=", "b=v"]);
+    let but = Selection::all_but(["!a", "!ca.crt"], Params::parse(r#"{"b": {"p": "v"}}"#).unwrap()).unwrap();
+    let names: Vec<String> = case.select(&but).unwrap().files.into_iter().map(|file| file.name).collect();
+    assert!(
+        names.contains(&"b".to_owned()) && names.contains(&"ca.cert".to_owned()) && !names.contains(&"a".to_owned()) && !names.contains(&"ca.crt".to_owned())
+    );
+    assert!(Selection::all_but(["!../x"], Params::default()).is_err());
     assert!(Case::one(json!([])).select(&Selection::everything(Params::default())).unwrap().missing.is_empty());
 }
 
