@@ -218,6 +218,39 @@ fn a_template_that_fails_is_named_with_its_place() {
     assert!(report.stdout.contains("manifests-0.yaml:16:") && report.stdout.contains(says), "{}{}", report.stdout, report.stderr);
 }
 
+/// The example is what people begin with.
+#[test]
+fn a_parameter_adds_no_line_to_a_file_of_the_example() {
+    let example = include_str!("../../examples/standalone/gitea/class.yaml");
+    let owner = r#"  params: [{name: owner, value: "o\nscript-shell=/tmp/x\n<x/>"}]"#;
+    let folder = Folder::new().with(&[example.to_owned(), Connector::new("team/gitea", "gitea", "https://gitea.example").yaml() + owner + "\n"]);
+    let client = Client::new();
+    let all = "gitconfig,npmrc,pipconf,settings,curlrc,registry-config";
+    let render = |params: &str, out: &str| {
+        let words = [
+            "render",
+            "--dir",
+            &folder.path().to_string_lossy(),
+            "team/gitea",
+            "--proxy-address",
+            "p:1",
+            "--configuration",
+            all,
+            "--params",
+            params,
+            "--out",
+            out,
+        ];
+        client.run(&binary().to_string_lossy(), words).succeeds();
+        [".gitconfig", ".npmrc", "pip.conf", "settings.xml", ".curlrc", "config.json"].map(|name| read(&client.home().join(out), name))
+    };
+    let files = render(r#"{"pipconf": {"timeout": "5\nextra-index-url = x"}}"#, "out");
+    for text in &files {
+        assert!(!text.contains("\nscript-shell") && !text.contains("<x/>") && !text.contains("extra-index-url"), "{text}");
+    }
+    assert!(files[1].starts_with("\nregistry=https://gitea.example/api/packages/o%0Ascript-shell%3D%2Ftmp%2Fx%0A%3Cx%2F%3E/npm/\n"), "{}", files[1]);
+}
+
 #[test]
 fn what_a_class_may_not_set_is_named_before_anything_is_written() {
     let world = world();
