@@ -6,12 +6,12 @@ use super::{Context, Mounted};
 use crate::{Connector, ConnectorClass};
 
 /// `.connector`, `.connectors`, `.connectorclass.proxyAddress`, `.context.token`, `.context.proxy.caCert` and `.configurations`.
-pub(super) fn of(mounted: &[Mounted<'_>], class_proxy: &str, params: Map<String, Value>, context: &Context<'_>) -> Value {
+pub(super) fn of(mounted: &[Mounted<'_>], params: Map<String, Value>, context: &Context<'_>) -> Value {
     let connectors: Vec<Value> = mounted.iter().map(|one| connector(one.connector, one.class.class())).collect();
     json!({
         "connector": connectors.first(),
         "connectors": connectors,
-        "connectorclass": {"proxyAddress": class_proxy},
+        "connectorclass": {"proxyAddress": mounted.first().map_or("", |one| one.class_proxy)},
         "context": {
             "token": String::from_utf8_lossy(context.token.expose()),
             "proxy": {"caCert": context.ca_cert},

@@ -1,7 +1,8 @@
 //! The files that a workload gets: what a class's `spec.configurations` make of the Connectors of a volume, and the built-in ones.
 //!
 //! A [`Selection`] is what a volume says (`configuration.names` and `configuration.params`), a [`Mounted`] a Connector with its class, [`render`] makes
-//! the files of both. All of it is pure: whoever calls has the objects, the token and the CA, and puts the files where they belong.
+//! the files of both. Nothing here reads or writes anything: whoever calls has the objects, the token and the CA, and puts the files where they belong. The same objects make
+//! the same files, unless a template asks for the time, for chance or for new keys (`now`, `rand*`, `uuidv4`, `genCA` and the like), which templates of files may.
 
 mod builtin;
 mod data;
@@ -108,7 +109,8 @@ impl File {
 /// Renders the files of a volume.
 ///
 /// Built-in files come first, then the chosen configurations in the order of their names; of two files of the same name the later one counts, and exclusions
-/// apply last. A configuration that several Connectors' classes have is rendered once for each class, with that class's Connectors.
+/// apply last. A configuration that several Connectors' classes have is rendered once for each class, with that class's Connectors; the class of the Connector that is named
+/// last counts, as it does for the proxy in the built-in files.
 ///
 /// # Errors
 /// [`ConfigurationError`]; there are either all files or none.
@@ -152,18 +154,21 @@ pub fn is_file_name(name: &str) -> bool {
 
 /// The Connectors of one class.
 struct Group<'a> {
+    class: &'a CheckedClass,
     mounted: Vec<Mounted<'a>>,
 }
 
-/// By class, in the order in which the classes occur first.
+/// By class. That of the Connector that is named last comes last, so its files and its proxy count.
 fn classes<'a>(mounted: &[Mounted<'a>]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for one in mounted {
         let name = &one.class.class().metadata.name;
-        match groups.iter_mut().find(|group| group.name() == name) {
-            Some(group) => group.mounted.push(*one),
-            None => groups.push(Group { mounted: vec![*one] }),
-        }
+        let mut group = match groups.iter().position(|group| group.name() == name) {
+            Some(at) => groups.remove(at),
+            None => Group { class: one.class, mounted: Vec::new() },
+        };
+        group.mounted.push(*one);
+        groups.push(group);
     }
     groups
 }
@@ -189,13 +194,8 @@ fn chosen<'a>(selection: &'a Selection, classes: &'a [Group<'_>]) -> Vec<&'a str
 }
 
 impl<'a> Group<'a> {
-    fn first(&self) -> &Mounted<'a> {
-        // A group is made with one.
-        &self.mounted[0]
-    }
-
     fn class(&self) -> &'a crate::ConnectorClass {
-        self.first().class.class()
+        self.class.class()
     }
 
     fn name(&self) -> &'a str {
@@ -211,7 +211,7 @@ impl<'a> Group<'a> {
     }
 
     fn usable(&self) -> Result<(), ConfigurationError> {
-        match self.first().class.error() {
+        match self.class.error() {
             None => Ok(()),
             Some(problem) => Err(ConfigurationError::Class { class: self.name().to_owned(), problem: problem.to_string() }),
         }
@@ -219,8 +219,8 @@ impl<'a> Group<'a> {
 
     fn render(&self, configuration: &Configuration, params: &Params, context: &Context<'_>, files: &mut Collected) -> Result<(), ConfigurationError> {
         let given: Map<String, Value> = params::resolved(self.name(), configuration, params)?;
-        let data = data::of(&self.mounted, self.first().class_proxy, given, context);
-        for (name, template) in self.first().class.rules().templates().of(&configuration.name) {
+        let data = data::of(&self.mounted, given, context);
+        for (name, template) in self.class.rules().templates().of(&configuration.name) {
             let content = template.render(&data, self.name(), &configuration.name, context.token)?;
             let source = Source::Class { class: self.name().to_owned(), configuration: configuration.name.clone() };
             files.put(File { name: name.to_owned(), content, source })?;

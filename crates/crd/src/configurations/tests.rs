@@ -239,9 +239,14 @@ fn several_connectors() {
     let npm = class_with("npm", json!([{"name": "c", "data": {"shared": text, "npm": text}}]), &[]);
     let pypi = class_with("pypi", json!([{"name": "c", "data": {"shared": text, "pypi": text}}, {"name": "d", "data": {"d": text}}]), &[]);
     let case = Case { mounted: vec![(connector_of("one", json!({})), npm.clone(), "http://a")] }.and("two", pypi, "http://b").and("three", npm, "http://a");
-    // Once a class, with its Connectors; of a file in both, that of the class that comes later.
-    case.has("c", "", &["npm=one/one,three,http://a", "pypi=two/two,http://b", "shared=two/two,http://b"]);
+    // Once a class, with its Connectors; of a file in both, that of the class whose Connector is named last, as is the proxy.
+    case.has("c", "", &["npm=one/one,three,http://a", "pypi=two/two,http://b", "shared=one/one,three,http://a"]);
+    let proxy = |case: &Case| case.render("", "").unwrap().files.iter().find(|file| file.name == "http.proxy").map(line).unwrap();
+    assert!(proxy(&case).ends_with("@a"), "{}", proxy(&case));
     case.has("d", "", &["d=two/two,http://b"]);
+    let case = Case { mounted: case.mounted.into_iter().take(2).collect() };
+    case.has("c", "", &["npm=one/one,http://a", "pypi=two/two,http://b", "shared=two/two,http://b"]);
+    assert!(proxy(&case).ends_with("@b"), "{}", proxy(&case));
 }
 
 #[test]
