@@ -1,6 +1,6 @@
 //! Every flag of every subcommand, each also an environment variable.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,6 +77,9 @@ impl Folder {
     }
 }
 
+/// Where `standalone` listens if nothing is said.
+pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
 #[derive(Args)]
 #[command(after_help = "Examples:
   connectors standalone --dir ./connectors
@@ -85,7 +88,7 @@ pub(crate) struct StandaloneArgs {
     #[command(flatten)]
     pub(crate) folder: Folder,
     /// Where the proxy listens; port 0 takes a free one
-    #[arg(long, env = "CONNECTORS_LISTEN", default_value = "127.0.0.1:8080", value_parser = address, value_name = "IP:PORT")]
+    #[arg(long, env = "CONNECTORS_LISTEN", default_value_t = DEFAULT_LISTEN, value_parser = address, value_name = "IP:PORT")]
     pub(crate) listen: SocketAddr,
     /// Where /healthz, /readyz, /metrics and /conditions are served; port 0 takes a free one
     #[arg(long, env = "CONNECTORS_ADMIN", default_value = "127.0.0.1:8081", value_parser = address, value_name = "IP:PORT")]

@@ -1,6 +1,5 @@
 //! `connectors render`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -11,13 +10,10 @@ use connectors_standalone::Directory;
 use connectors_standalone::policy::Policy;
 use connectors_standalone::state::State;
 
-use crate::args::RenderArgs;
+use crate::args::{DEFAULT_LISTEN, RenderArgs};
 use crate::mount::{self, Volume};
 use crate::proxy_address::{ProxyAddress, Tools};
 use crate::{exec, logging, private_folder};
-
-/// The default of `standalone --listen`.
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// Writes the files, or none.
 pub(crate) fn run(arguments: &RenderArgs) -> anyhow::Result<ExitCode> {
