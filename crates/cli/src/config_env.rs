@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use connectors_crd::configurations::{File, Source};
 
+use crate::logging;
 use crate::mount::WAY_OUT;
 
 /// Names the folder of the files.
@@ -19,14 +20,14 @@ enum Is {
     File,
     /// The path of the folder that it is in.
     Folder,
-    /// This and the file's path.
+    /// Words, which nothing quotes, with this and the file's path as the last.
     Option(&'static str),
     /// What is in the file.
     Content,
 }
 
 /// Files that clients look for by a name of their own, the variable by which they are told of another place, and who reads it.
-const KNOWN: [(&str, &str, Is); 17] = [
+const KNOWN: [(&str, &str, Is); 18] = [
     (".npmrc", "NPM_CONFIG_USERCONFIG", Is::File), // npm, pnpm
     ("pip.conf", "PIP_CONFIG_FILE", Is::File),     // pip
     (".curlrc", "CURL_HOME", Is::Folder),          // curl
@@ -38,6 +39,7 @@ const KNOWN: [(&str, &str, Is); 17] = [
     ("settings.xml", "MAVEN_ARGS", Is::Option("--settings=")),      // Maven from 3.9 on
     ("kubeconfig", "KUBECONFIG", Is::File),                         // kubectl
     ("hosts.yml", "GH_CONFIG_DIR", Is::Folder),                     // gh
+    ("config.yml", "GLAB_CONFIG_DIR", Is::Folder),                  // glab
     (".condarc", "CONDARC", Is::File),
     (".gemrc", "GEMRC", Is::File),
     (".terraformrc", "TF_CLI_CONFIG_FILE", Is::File),
@@ -65,7 +67,7 @@ pub(crate) fn variables(folder: &Path, files: &[File], environment: impl Fn(&str
     for (name, variable, is) in KNOWN {
         let (file, path) = (made(name), folder.join(name));
         let value = match (is, file) {
-            (Is::Option(option), file) => words(environment(variable), option, earlier.as_deref(), file.is_some().then_some(&path)),
+            (Is::Option(option), file) => words(variable, environment(variable), option, earlier.as_deref(), file.is_some().then_some(&path)),
             (_, None) => None,
             (Is::File, Some(_)) => Some(path.into()),
             (Is::Folder, Some(_)) => Some(folder.into()),
@@ -84,18 +86,23 @@ pub(crate) fn variables(folder: &Path, files: &[File], environment: impl Fn(&str
     Ok(variables)
 }
 
-/// Words with an option behind them, and without the one that was added for a file in the earlier folder. `None` where nothing changes.
-fn words(before: Option<OsString>, option: &str, earlier: Option<&Path>, path: Option<&PathBuf>) -> Option<OsString> {
+/// A variable's words with an option behind them, and without the one that was added for a file in the earlier folder. `None` where nothing changes.
+fn words(variable: &str, before: Option<OsString>, option: &str, earlier: Option<&Path>, path: Option<&PathBuf>) -> Option<OsString> {
     let before = before.unwrap_or_default();
     let is_own = |word: &&[u8]| {
         let path = word.strip_prefix(option.as_bytes()).map(|path| Path::new(OsStr::from_bytes(path)));
         earlier.is_some() && path.and_then(Path::parent) == earlier
     };
     let all = || before.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    if path.is_none() && !all().any(|word| is_own(&word)) {
+    // A shell splits the value, and looks for files that fit each word.
+    let is_word = |path: &&PathBuf| !path.as_os_str().as_bytes().iter().any(|byte| byte.is_ascii_whitespace() || b"*?[\\".contains(byte));
+    if let Some(path) = path.filter(|path| !is_word(path)) {
+        logging::remark(&format!("{variable} can't name {}, since it has blanks or wildcards in it: give it to the program yourself", path.display()));
+    }
+    let added = path.filter(is_word).map(|path| [option.as_bytes(), path.as_os_str().as_bytes()].concat());
+    if added.is_none() && !all().any(|word| is_own(&word)) {
         return None;
     }
-    let added = path.map(|path| [option.as_bytes(), path.as_os_str().as_bytes()].concat());
     let words: Vec<&[u8]> = all().filter(|word| !is_own(word)).chain(added.as_deref()).collect();
     Some(OsString::from_vec(words.join(&b' ')))
 }
@@ -170,8 +177,12 @@ mod tests {
     }
 
     fn lines_of(files: &[File], environment: &[(&str, &str)]) -> anyhow::Result<Vec<String>> {
+        lines_in("/run/c", files, environment)
+    }
+
+    fn lines_in(folder: &str, files: &[File], environment: &[(&str, &str)]) -> anyhow::Result<Vec<String>> {
         let before = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value));
-        let variables = variables(Path::new("/run/c"), files, before)?;
+        let variables = variables(Path::new(folder), files, before)?;
         Ok(variables.into_iter().map(|(name, value)| format!("{name}={}", value.to_string_lossy())).collect())
     }
 
@@ -228,6 +239,18 @@ mod tests {
         );
         assert_eq!(lines(&[], &earlier("--settings=/run/b/settings.xml")).unwrap()[1..], ["MAVEN_ARGS="]);
         assert_eq!(lines(&[], &earlier("-B")).unwrap()[1..], [""; 0]);
+    }
+
+    #[test]
+    fn words_with_blanks_are_none() {
+        let of_class = Source::Class { class: "tool".into(), configuration: "rc".into() };
+        let files = [file("buildkitd.toml", "", of_class.clone()), file("settings.xml", "", of_class.clone()), file("config.yml", "", of_class)];
+        for folder in ["/run/a b", "/run/a\tb", "/run/*"] {
+            let expect = [format!("GLAB_CONFIG_DIR={folder}")];
+            let lines = lines_in(folder, &files, &[("MAVEN_ARGS", "-B")]).unwrap();
+            assert!(!lines.iter().any(|line| line.contains("--config=") || line.contains("--settings=")), "{lines:?}");
+            assert!(lines.ends_with(&expect), "{lines:?}");
+        }
     }
 
     #[test]
