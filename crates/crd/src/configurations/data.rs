@@ -1,14 +1,15 @@
 //! What templates see.
 
-use serde_json::{Map, Value, json};
+use connectors_expr::FileData;
+use serde_json::{Value, json};
 
 use super::{Context, Mounted};
 use crate::{Connector, ConnectorClass};
 
-/// `.connector`, `.connectors`, `.connectorclass.proxyAddress`, `.context.token`, `.context.proxy.caCert` and `.configurations`.
-pub(super) fn of(mounted: &[Mounted<'_>], params: Map<String, Value>, context: &Context<'_>) -> Value {
+/// `.connector`, `.connectors`, `.connectorclass.proxyAddress`, `.context.token` and `.context.proxy.caCert`; `None` if the Connectors are nested too deeply.
+pub(super) fn of(mounted: &[Mounted<'_>], context: &Context<'_>) -> Option<FileData> {
     let connectors: Vec<Value> = mounted.iter().map(|one| connector(one.connector, one.class.class())).collect();
-    json!({
+    FileData::new(&json!({
         "connector": connectors.first(),
         "connectors": connectors,
         "connectorclass": {"proxyAddress": mounted.first().map_or("", |one| one.class_proxy)},
@@ -16,8 +17,12 @@ pub(super) fn of(mounted: &[Mounted<'_>], params: Map<String, Value>, context: &
             "token": String::from_utf8_lossy(context.token.expose()),
             "proxy": {"caCert": context.ca_cert},
         },
-        "configurations": params,
-    })
+    }))
+}
+
+/// And `.configurations`; `None` if a parameter is nested too deeply.
+pub(super) fn with(data: &FileData, params: &Value) -> Option<FileData> {
+    data.with("configurations", params)
 }
 
 /// Where workloads reach a Connector; empty if its class has no proxy.

@@ -13,11 +13,13 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use connectors_core::SecretValue;
-use serde_json::{Map, Value};
+use connectors_expr::FileData;
+use serde_json::Value;
 
 pub use error::ConfigurationError;
 pub use selection::{Params, Selection};
@@ -156,6 +158,8 @@ pub fn is_file_name(name: &str) -> bool {
 struct Group<'a> {
     class: &'a CheckedClass,
     mounted: Vec<Mounted<'a>>,
+    /// What templates see, but for parameters: made with the first file. The inner `None` is one that can't be made.
+    data: OnceCell<Option<FileData>>,
 }
 
 /// By class. That of the Connector that is named last comes last, so its files and its proxy count.
@@ -165,7 +169,7 @@ fn classes<'a>(mounted: &[Mounted<'a>]) -> Vec<Group<'a>> {
         let name = &one.class.class().metadata.name;
         let mut group = match groups.iter().position(|group| group.name() == name) {
             Some(at) => groups.remove(at),
-            None => Group { class: one.class, mounted: Vec::new() },
+            None => Group { class: one.class, mounted: Vec::new(), data: OnceCell::new() },
         };
         group.mounted.push(*one);
         groups.push(group);
@@ -218,14 +222,22 @@ impl<'a> Group<'a> {
     }
 
     fn render(&self, configuration: &Configuration, params: &Params, context: &Context<'_>, files: &mut Collected) -> Result<(), ConfigurationError> {
-        let given: Map<String, Value> = params::resolved(self.name(), configuration, params)?;
-        let data = data::of(&self.mounted, given, context);
+        let given = Value::Object(params::resolved(self.name(), configuration, params)?);
+        let data = self.data.get_or_init(|| data::of(&self.mounted, context)).as_ref().and_then(|data| data::with(data, &given));
         for (name, template) in self.class.rules().templates().of(&configuration.name) {
-            let content = template.render(&data, self.name(), &configuration.name, context.token)?;
-            let source = Source::Class { class: self.name().to_owned(), configuration: configuration.name.clone() };
-            files.put(File { name: name.to_owned(), content, source })?;
+            let (class, configuration) = (self.name().to_owned(), configuration.name.clone());
+            let failed = |problem| ConfigurationError::Template { class: class.clone(), configuration: configuration.clone(), file: name.to_owned(), problem };
+            let Some(data) = &data else { return Err(failed("the Connector or a parameter is nested too deeply".into())) };
+            let content = template::render(template, data, || self.without_token(&given, context)).map_err(failed)?;
+            files.put(File { name: name.to_owned(), content, source: Source::Class { class, configuration } })?;
         }
         Ok(())
+    }
+
+    /// What templates see, with something else in the token's place.
+    fn without_token(&self, given: &Value, context: &Context<'_>) -> Option<FileData> {
+        let token = SecretValue::new("[redacted]");
+        data::with(&data::of(&self.mounted, &Context { token: &token, ..*context })?, given)
     }
 }
 
@@ -237,7 +249,7 @@ struct Collected {
 }
 
 impl Collected {
-    /// Adds a file, in place of one of the same name.
+    /// Adds a file, in place of one of the same name; the bytes of both count.
     fn put(&mut self, file: File) -> Result<(), ConfigurationError> {
         if !is_file_name(&file.name) {
             return Err(ConfigurationError::FileName { name: file.name });

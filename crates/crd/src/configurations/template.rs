@@ -5,20 +5,9 @@ use std::sync::Arc;
 
 use connectors_core::SecretValue;
 use connectors_expr::{FileData, FileTemplate, TemplateError};
-use serde_json::Value;
-
-use super::ConfigurationError;
-
 /// By configuration and file; shared by whoever renders.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Templates(BTreeMap<String, Vec<(String, Arc<Compiled>)>>);
-
-/// One compiled template.
-#[derive(Debug)]
-pub(crate) struct Compiled {
-    file: String,
-    template: FileTemplate,
-}
+pub(crate) struct Templates(BTreeMap<String, Vec<(String, Arc<FileTemplate>)>>);
 
 impl Templates {
     /// Compiles a file of a configuration.
@@ -27,32 +16,23 @@ impl Templates {
     /// What is wrong with it, with the line.
     pub(crate) fn add(&mut self, configuration: &str, file: &str, text: &str) -> Result<(), String> {
         let template = FileTemplate::compile(file, text).map_err(|error| placed(&error, error.message()))?;
-        self.0.entry(configuration.to_owned()).or_default().push((file.to_owned(), Arc::new(Compiled { file: file.to_owned(), template })));
+        self.0.entry(configuration.to_owned()).or_default().push((file.to_owned(), Arc::new(template)));
         Ok(())
     }
 
     /// The files of a configuration, by name.
-    pub(super) fn of(&self, configuration: &str) -> impl Iterator<Item = (&str, &Compiled)> {
+    pub(super) fn of(&self, configuration: &str) -> impl Iterator<Item = (&str, &FileTemplate)> {
         self.0.get(configuration).into_iter().flatten().map(|(file, template)| (file.as_str(), &**template))
     }
 }
 
-impl Compiled {
-    /// Renders it. Where an error's message quotes the token, since the template asked for that, something else stands in its place.
-    pub(super) fn render(&self, data: &Value, class: &str, configuration: &str, token: &SecretValue) -> Result<SecretValue, ConfigurationError> {
-        let failed = |problem: String| ConfigurationError::Template {
-            class: class.to_owned(),
-            configuration: configuration.to_owned(),
-            file: self.file.clone(),
-            problem,
-        };
-        let data = FileData::new(data).ok_or_else(|| failed("the Connector or a parameter is nested too deeply".into()))?;
-        let redacted = |error: TemplateError| match token.expose_str() {
-            Some(token) if !token.is_empty() => placed(&error, &error.message().replace(token, "[redacted]")),
-            _ => placed(&error, error.message()),
-        };
-        self.template.render(&data).map(SecretValue::new).map_err(|error| failed(redacted(error)))
-    }
+/// Renders a file. A message of an error may quote whatever the template asks for, the token or something made of it among them, so what is told is what comes of the data
+/// without it; and if nothing goes wrong with that, no more than the place.
+pub(super) fn render(template: &FileTemplate, data: &FileData, without_token: impl FnOnce() -> Option<FileData>) -> Result<SecretValue, String> {
+    template.render(data).map(SecretValue::new).map_err(|error| match without_token().map(|data| template.render(&data)) {
+        Some(Err(error)) => placed(&error, error.message()),
+        Some(Ok(_)) | None => placed(&error, "it fails, and only with the token, which its message may quote"),
+    })
 }
 
 /// A message with its place, both counted from 1.

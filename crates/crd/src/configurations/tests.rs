@@ -1,5 +1,5 @@
 use connectors_core::SecretValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::testing::{checked, class, connector};
@@ -289,6 +289,15 @@ fn errors_name_the_place_and_never_the_token() {
     };
     fails("a\n {{ index .connectors 1 }}", "line 2, column 5: error calling index: reflect: slice index out of range");
     fails("{{ fail .context.token }}", "line 1, column 4: error calling fail: [redacted]");
+    // Nor anything that is made of it.
+    fails("{{ fail (b64enc .context.token) }}", "line 1, column 4: error calling fail: W3JlZGFjdGVkXQ==");
+    fails("{{ fail (trunc 5 .context.token) }}", "line 1, column 4: error calling fail: [reda");
+    fails("{{ fail (join \"-\" (splitList \"\" .context.token)) }}", "line 1, column 4: error calling fail: [-r-e-d-a-c-t-e-d-]");
+    let only_then = "{{ if hasPrefix \"the\" .context.token }}\n{{ fail (upper .context.token) }}{{ end }}";
+    fails(only_then, "line 2, column 4: it fails, and only with the token, which its message may quote");
+    // Parameters are told with the token away as with it there.
+    let given = Case::one(json!([{"name": "c", "data": {"f": "{{ fail .configurations.p }}"}}]));
+    given.fails("c", r#"{"c": {"p": "v"}}"#, "ConnectorClass \"npm\", configuration \"c\", file \"f\", line 1, column 4: error calling fail: v");
     let broken = Case::one(json!([{"name": "c", "data": {"f": "a\n{{ if }}"}}]));
     broken.fails("", "", "ConnectorClass \"npm\" is not usable: spec.configurations[0].data.f: is no usable template: line 2: missing value for if");
 }

@@ -20,6 +20,14 @@ impl FileData {
         let text = Zeroizing::new(data.to_string());
         template_data(&text, Numbers::Integers).ok().map(Self)
     }
+
+    /// A copy with another key, which takes the place of one that is there. `None` as for [`new`](Self::new), and if this is no object.
+    #[must_use]
+    pub fn with(&self, key: &str, data: &Json) -> Option<Self> {
+        let Value::Map(map) = &self.0 else { return None };
+        let added = (key.into(), Self::new(data)?.0);
+        Some(Self(Value::map(map.entries().into_iter().chain([added]))))
+    }
 }
 
 impl FileTemplate {
@@ -54,6 +62,17 @@ mod tests {
             assert_eq!(template.render(&data).unwrap(), b"2 x,y <no value>");
         }
         assert_eq!(FileTemplate::compile("f", "{{ .a.n }}").unwrap().render(&data).unwrap(), b"1");
+    }
+
+    #[test]
+    fn a_key_is_added_to_a_copy() {
+        let data = FileData::new(&json!({"a": 1})).unwrap();
+        let template = FileTemplate::compile("f", "{{ .a }} {{ .b }}").unwrap();
+        let more = data.with("b", &json!({"c": ["d"]})).unwrap();
+        assert_eq!(template.render(&more).unwrap(), b"1 map[c:[d]]");
+        assert_eq!(template.render(&more.with("a", &json!("x")).unwrap()).unwrap(), b"x map[c:[d]]");
+        assert_eq!(template.render(&data).unwrap(), b"1 <no value>");
+        assert!(FileData::new(&json!([])).unwrap().with("b", &json!(1)).is_none());
     }
 
     #[test]
