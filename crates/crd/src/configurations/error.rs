@@ -77,4 +77,10 @@ pub enum ConfigurationError {
         /// The file with which the limit was met.
         name: String,
     },
+    /// More than [`super::MAX_FILES`] are to be rendered.
+    #[error("the configurations have more than 128 files together, with {name:?} as the one that is too much")]
+    TooMany {
+        /// The file with which the limit was met.
+        name: String,
+    },
 }

@@ -30,6 +30,9 @@ use crate::{CheckedClass, Configuration, Connector, closest};
 /// The most bytes that the files of one volume have together. A Secret, which is where such files were before, holds 1 MiB.
 pub const MAX_BYTES: usize = 16 << 20;
 
+/// The most files that a class has in its configurations, and that are rendered for one volume. Each may take as long as a template may.
+pub const MAX_FILES: usize = 128;
+
 /// The value of `no_proxy` in the built-in `.env`.
 pub const NO_PROXY: &str = "localhost,127.0.0.1";
 
@@ -225,6 +228,7 @@ impl<'a> Group<'a> {
         let given = Value::Object(params::resolved(self.name(), configuration, params)?);
         let data = self.data.get_or_init(|| data::of(&self.mounted, context)).as_ref().and_then(|data| data::with(data, &given));
         for (name, template) in self.class.rules().templates().of(&configuration.name) {
+            files.begin(name)?;
             let (class, configuration) = (self.name().to_owned(), configuration.name.clone());
             let failed = |problem| ConfigurationError::Template { class: class.clone(), configuration: configuration.clone(), file: name.to_owned(), problem };
             let Some(data) = &data else { return Err(failed("the Connector or a parameter is nested too deeply".into())) };
@@ -246,9 +250,16 @@ impl<'a> Group<'a> {
 struct Collected {
     files: BTreeMap<String, File>,
     bytes: usize,
+    rendered: usize,
 }
 
 impl Collected {
+    /// Counts a file that is about to be rendered, whether it takes another's place or not.
+    fn begin(&mut self, name: &str) -> Result<(), ConfigurationError> {
+        self.rendered += 1;
+        if self.rendered > MAX_FILES { Err(ConfigurationError::TooMany { name: name.to_owned() }) } else { Ok(()) }
+    }
+
     /// Adds a file, in place of one of the same name; the bytes of both count.
     fn put(&mut self, file: File) -> Result<(), ConfigurationError> {
         if !is_file_name(&file.name) {

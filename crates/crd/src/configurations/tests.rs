@@ -279,6 +279,12 @@ fn p31_what_a_template_makes_is_bounded() {
     let data: Map<String, Value> = (0..5).map(|n| (format!("f{n}"), json!("{{ repeat 4000000 \"x\" }}"))).collect();
     let error = Case::one(json!([{"name": "c", "data": data}])).render("c", "").unwrap_err();
     assert_eq!(error, ConfigurationError::TooLarge { name: "f4".into() });
+    // What another takes the place of was rendered too.
+    let many = |count: usize| json!([{"name": "c", "data": (0..count).map(|n| (format!("f{n:03}"), json!("x"))).collect::<Map<_, _>>()}]);
+    let case = Case::one(many(128));
+    assert_eq!(case.render("c", "").unwrap().files.iter().filter(|file| file.is_of_class()).count(), 128);
+    let case = case.and("two", class_with("other", many(1), &[]), "http://b");
+    assert_eq!(case.render("c", "").unwrap_err(), ConfigurationError::TooMany { name: "f000".into() });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::configurations::is_file_name;
+use crate::configurations::{MAX_FILES, is_file_name};
 use crate::probing::{Probes, probe};
 use crate::problem::{FieldPath, Problems};
 use crate::secret::{BASIC_AUTH, BEARER_TOKEN, required_keys};
@@ -163,6 +163,7 @@ fn destination(reference: Option<&DestinationRef>, uri: &str, ca_certs: &str, fi
 
 fn configurations(configurations: &[Configuration], field: &FieldPath<'_>, rules: &mut Rules, found: &mut Problems) {
     params::names(configurations.iter().map(|configuration| configuration.name.as_str()), field, "name", found);
+    let mut files = 0;
     for (index, configuration) in configurations.iter().enumerate() {
         let item = field.index(index);
         if configuration.name.contains([',', '!']) || configuration.name.trim() != configuration.name {
@@ -173,6 +174,13 @@ fn configurations(configurations: &[Configuration], field: &FieldPath<'_>, rules
         for name in configuration.data.keys().filter(|name| !is_file_name(name)) {
             found.error(&data.key(name), "must be the name of a file: at most 255 bytes, without '/' and '..', and other than '.'");
         }
-        rules.add_files(configuration, &data, found);
+        files += configuration.data.len();
+        // More are refused, and not compiled for that.
+        if files <= MAX_FILES {
+            rules.add_files(configuration, &data, found);
+        }
+    }
+    if files > MAX_FILES {
+        found.error(field, format!("must have at most {MAX_FILES} files together, but they have {files}"));
     }
 }

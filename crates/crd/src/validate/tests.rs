@@ -150,6 +150,10 @@ fn destinations_and_files() {
             "error spec.configurations[0].data.t: is no usable template: line 2: function \"nofunc\" not defined",
         ],
     );
+    let files =
+        |count: usize| json!({"name": format!("c{count}"), "data": (0..count).map(|n| (format!("f{n}"), "".into())).collect::<serde_json::Map<_, _>>()});
+    class_has(json!({"configurations": [files(100), files(28)]}), &[]);
+    class_has(json!({"configurations": [files(100), files(29)]}), &["error spec.configurations: must have at most 128 files together, but they have 129"]);
     class_has(json!({"proxy": {}}), &["error spec.proxy: must have ref or uri"]);
     let message = "error spec.proxy.uri: must be an absolute http or https URL, because there is no ref to resolve it against";
     class_has(json!({"proxy": {"uri": "/prefix"}}), &[message]);
