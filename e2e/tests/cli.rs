@@ -316,7 +316,7 @@ fn completions_are_scripts_that_the_shell_takes() {
 
 #[test]
 fn help_has_examples() {
-    for command in ["standalone", "demo", "check", "token", "exec", "env", "get", "eval", "completions"] {
+    for command in ["standalone", "demo", "check", "token", "exec", "env", "render", "get", "eval", "completions"] {
         let help = succeeded(&run(&[command, "--help"]));
         assert!(help.contains("Example") && help.contains(&format!("connectors {command}")), "{help}");
         assert!(!help.contains('\u{1b}'), "colours without a terminal");

@@ -1,6 +1,6 @@
 //! Every flag of every subcommand, each also an environment variable.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub(crate) enum Subcommand {
     Exec(ExecArgs),
     /// Print the environment that `exec` would give a command, for `eval`
     Env(EnvArgs),
+    /// Write the files that a Pod with these Connectors would have
+    Render(RenderArgs),
     /// List Connectors or ConnectorClasses
     Get(GetArgs),
     /// Try an expression of a class: a template, Rego or CEL
@@ -75,6 +77,9 @@ impl Folder {
     }
 }
 
+/// Where `standalone` listens if nothing is said.
+pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
 #[derive(Args)]
 #[command(after_help = "Examples:
   connectors standalone --dir ./connectors
@@ -83,7 +88,7 @@ pub(crate) struct StandaloneArgs {
     #[command(flatten)]
     pub(crate) folder: Folder,
     /// Where the proxy listens; port 0 takes a free one
-    #[arg(long, env = "CONNECTORS_LISTEN", default_value = "127.0.0.1:8080", value_parser = address, value_name = "IP:PORT")]
+    #[arg(long, env = "CONNECTORS_LISTEN", default_value_t = DEFAULT_LISTEN, value_parser = address, value_name = "IP:PORT")]
     pub(crate) listen: SocketAddr,
     /// Where /healthz, /readyz, /metrics and /conditions are served; port 0 takes a free one
     #[arg(long, env = "CONNECTORS_ADMIN", default_value = "127.0.0.1:8081", value_parser = address, value_name = "IP:PORT")]
@@ -317,6 +322,17 @@ pub(crate) struct UseArgs {
     pub(crate) duration: Lifetime,
 }
 
+/// Which files of the classes' configurations.
+#[derive(Args, Clone)]
+pub(crate) struct ConfigurationArgs {
+    /// Configurations of the Connectors' classes, repeated or separated by commas; !FILE leaves a file out ('!FILE' alone: of all that there are, for exec and env), '' is none but the built-in files
+    #[arg(long, env = "CONNECTORS_CONFIGURATION", value_delimiter = ',', value_name = "NAME")]
+    pub(crate) configuration: Option<Vec<String>>,
+    /// Their parameters: {"CONFIGURATION": {"PARAMETER": "VALUE"}}
+    #[arg(long, env = "CONNECTORS_PARAMS", value_name = "JSON")]
+    pub(crate) params: Option<String>,
+}
+
 /// With a word for those who forgot what separates the command of `exec` from the Connectors.
 fn connector(text: &str) -> Result<ConnectorRef, String> {
     ConnectorRef::parse(text).map_err(|error| format!("{error}; a command to run goes behind --: `connectors exec NAMESPACE/NAME -- COMMAND`"))
@@ -333,13 +349,18 @@ fn service_account(text: &str) -> Result<ServiceAccount, &'static str> {
 #[command(after_help = "Examples:
   connectors exec --dir ./connectors team/git -- git clone https://github.com/org/repo.git
   connectors exec --dir ./connectors team/npm,team/pypi --service-account team/builder -- make
+  connectors exec --dir ./connectors team/maven --configuration settings -- sh -c 'mvn -s $CONNECTORS_CONFIG_DIR/settings.xml package'
 
+Without --configuration the command gets the files of all configurations that need no further parameter, in a folder of
+its own that CONNECTORS_CONFIG_DIR names; npm, pip, git, curl, docker and others are told where theirs are.
 If `connectors standalone` runs on the directory it is used; otherwise a proxy runs as long as the command does,
 and says on stderr what it answered itself and why.
 The exit status is the command's; 128+N if signal N ended it.")]
 pub(crate) struct ExecArgs {
     #[command(flatten)]
     pub(crate) using: UseArgs,
+    #[command(flatten)]
+    pub(crate) files: ConfigurationArgs,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
     /// The command and its arguments
@@ -351,13 +372,53 @@ pub(crate) struct ExecArgs {
 #[command(after_help = "Example:
   eval \"$(connectors env --dir ./connectors team/git)\"
 
-Needs a running `connectors standalone` on the directory.")]
+Needs a running `connectors standalone` on the directory. Files of configurations are written into the state folder, where
+the next `env` for the same Connectors replaces them.")]
 pub(crate) struct EnvArgs {
     #[command(flatten)]
     pub(crate) using: UseArgs,
+    #[command(flatten)]
+    pub(crate) files: ConfigurationArgs,
     /// What the token is for; as the running proxy has it
     #[arg(long, env = "CONNECTORS_AUDIENCE", default_value = DEFAULT_AUDIENCE, value_delimiter = ',', value_name = "AUDIENCE")]
     pub(crate) audience: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  connectors render --dir ./connectors team/npm --configuration npmrc --service-account team/builder --out ./files
+  connectors render --dir ./connectors team/nexus --configuration '!context.token,pipconf' --params '{\"pipconf\": {\"repository\": \"pypi\"}}' --out ./files
+
+Without --configuration there are only the built-in files, as in a Pod. Files with the token have mode 0600; the token in them
+is not renewed.")]
+pub(crate) struct RenderArgs {
+    #[command(flatten)]
+    pub(crate) using: UseArgs,
+    #[command(flatten)]
+    pub(crate) files: ConfigurationArgs,
+    /// The folder that the files are written into; it is made if it isn't there
+    #[arg(long, short, env = "CONNECTORS_OUT", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Replace files that are there already
+    #[arg(long, env = "CONNECTORS_FORCE")]
+    pub(crate) force: bool,
+    /// Where the proxy is, for the files [default: where `connectors standalone` listens that runs on the directory, or else would]
+    #[arg(long, env = "CONNECTORS_PROXY_ADDRESS", value_parser = authority, value_name = "HOST:PORT")]
+    pub(crate) proxy_address: Option<String>,
+    /// What the token is for; as the proxy has it
+    #[arg(long, env = "CONNECTORS_AUDIENCE", default_value = DEFAULT_AUDIENCE, value_delimiter = ',', value_name = "AUDIENCE")]
+    pub(crate) audience: Vec<String>,
+    #[command(flatten)]
+    pub(crate) system: System,
+}
+
+/// The host and port of a proxy.
+fn authority(text: &str) -> Result<String, String> {
+    match connectors_core::Host::parse_with_port(text) {
+        Ok((_, Some(_))) => Ok(text.to_owned()),
+        Ok((_, None)) => Err(format!("must be HOST:PORT, such as {text}:8080")),
+        Err(error) => Err(format!("must be HOST:PORT: {error}")),
+    }
 }
 
 #[derive(Args)]
@@ -589,6 +650,9 @@ mod tests {
             (&["exec", "--dir", ".", "team/git", "git", "clone"], "a command to run goes behind --"),
             (&["exec", "--dir", ".", "team/git"], "-- <COMMAND>"),
             (&["token", "--dir", ".", "--service-account", "builder"], "must be <namespace>/<name>"),
+            (&["render", "--dir", ".", "team/git"], "--out <DIR>"),
+            (&["render", "--dir", ".", "team/git", "--out", "x", "--proxy-address", "proxy"], "must be HOST:PORT, such as proxy:8080"),
+            (&["render", "--dir", ".", "team/git", "--out", "x", "--proxy-address", "http://proxy"], "must be HOST:PORT"),
             (&["eval"], "--cases <FILE>"),
             (&["eval", "cel"], "--expr <TEXT>"),
             (&["eval", "cel", "--expr", "1", "--file", "x"], "cannot be used with"),

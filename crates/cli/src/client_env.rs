@@ -19,8 +19,8 @@ pub(crate) struct ClientEnvironment<'a> {
     pub(crate) proxy: SocketAddr,
     /// Has the CA.
     pub(crate) state: &'a State,
-    /// Whether a tool is on this machine, so that loopback must go by the proxy too.
-    pub(crate) local_tools: bool,
+    /// What is reached without the proxy.
+    pub(crate) no_proxy: &'a str,
 }
 
 /// Names of the variables with a PEM file of CAs, and who reads them.
@@ -43,7 +43,7 @@ impl ClientEnvironment<'_> {
         let bundle = self.state.folder().join("ca-bundle.crt");
         write_bundle(&ca, &bundle)?;
         let proxy = OsString::from(self.proxy_url());
-        let no_proxy = OsString::from(if self.local_tools { "" } else { "localhost,127.0.0.1" });
+        let no_proxy = OsString::from(self.no_proxy);
         let mut variables = vec![
             ("http_proxy", proxy.clone()),
             ("https_proxy", proxy.clone()),
@@ -195,8 +195,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(folder.path().join("state")).unwrap();
         let token = SecretValue::new("t");
-        let environment =
-            ClientEnvironment { connectors: &connectors, token: &token, proxy: "127.0.0.1:8080".parse().unwrap(), state: &state, local_tools: false };
+        let environment = ClientEnvironment { connectors: &connectors, token: &token, proxy: "127.0.0.1:8080".parse().unwrap(), state: &state, no_proxy: "" };
         assert_eq!(environment.proxy_url(), "http://a%2Fb,c%2Fd:t@127.0.0.1:8080");
     }
 

@@ -22,3 +22,15 @@ pub(crate) fn start(format: LogFormat, filter: &str) -> anyhow::Result<()> {
 pub(crate) fn complain(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
 }
+
+/// Tells whoever sits at the terminal what may not be as they think.
+#[expect(clippy::print_stderr, reason = "a command that goes on")]
+pub(crate) fn remark(text: &str) {
+    eprintln!("warning: {text}");
+}
+
+/// Tells whoever sits at the terminal what was done.
+#[expect(clippy::print_stderr, reason = "standard output is for the command's result")]
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}

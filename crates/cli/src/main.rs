@@ -9,6 +9,7 @@ mod check;
 mod client_env;
 mod completions;
 mod conditions;
+mod config_env;
 mod demo;
 mod directory_metrics;
 mod eval;
@@ -16,7 +17,11 @@ mod exec;
 mod get;
 mod identity;
 mod logging;
+mod mount;
 mod own_answers;
+mod private_folder;
+mod proxy_address;
+mod render;
 mod server;
 mod standalone;
 mod token;
@@ -38,6 +43,7 @@ fn main() -> ExitCode {
         Subcommand::Token(arguments) => token::run(&arguments),
         Subcommand::Exec(arguments) => exec::run(&arguments),
         Subcommand::Env(arguments) => exec::print(&arguments),
+        Subcommand::Render(arguments) => render::run(&arguments),
         Subcommand::Get(arguments) => get::run(&arguments),
         Subcommand::Eval(arguments) => eval::run(&arguments),
         Subcommand::Completions(arguments) => completions::run(&arguments),

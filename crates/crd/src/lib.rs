@@ -2,11 +2,13 @@
 //!
 //! [`ConnectorClass`] and [`Connector`] are the manifests, field for field. [`validate`] finds what admission refuses, all of it at
 //! once; [`lower`] turns a Connector into what the data path reads; [`probing`] makes the requests by which a tool is probed; [`conditions`]
-//! tells its state. Everything here is a pure function: whoever calls has the objects, from a directory or from a cluster.
+//! tells its state; [`configurations`] are the files of workloads. Everything here is a pure function: whoever calls has the objects, from a directory or from a
+//! cluster.
 
 mod ca;
 mod condition;
 pub mod conditions;
+pub mod configurations;
 mod connector;
 mod connector_class;
 mod destination;

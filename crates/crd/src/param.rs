@@ -55,6 +55,17 @@ pub struct Param {
     pub value: Value,
 }
 
+impl ParamType {
+    /// With its article, for messages.
+    pub(crate) fn described(self) -> &'static str {
+        match self {
+            Self::String => "a string",
+            Self::Array => "a list",
+            Self::Object => "a mapping",
+        }
+    }
+}
+
 impl ParamSpec {
     /// The default, if it is a text.
     pub fn default_text(&self) -> Option<&str> {

@@ -12,4 +12,4 @@ pub use cel::{Cel, CelCompileError, CelError, CelValue, Condition, Response};
 pub use position::Position;
 pub use rego::{CompileError, Data, Dialect, EvalError, Extractor, Fields, Generated, Generator, Limit, Part, Permissions, Place, Reads, Rego, Request, Verb};
 pub use secret::Secret;
-pub use template::{DataError, Numbers, probe_data, template_data};
+pub use template::{DataError, FileData, FileTemplate, Numbers, TemplateError, probe_data, template_data};

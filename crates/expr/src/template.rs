@@ -1,9 +1,11 @@
-//! The data of templates: JSON, and the objects that probes are rendered for.
+//! The data of templates: JSON, and the objects that probes are rendered for; templates of files.
 
+mod file;
 mod json;
 mod probe;
 mod record;
 
+pub use file::{FileData, FileTemplate, TemplateError};
 pub use json::{Numbers, template_data};
 pub use probe::probe_data;
 

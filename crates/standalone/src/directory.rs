@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use connectors_core::Snapshot;
-use connectors_crd::{Connector, ConnectorClass, Objects, Severity, Surroundings};
+use connectors_crd::{CheckedClass, Connector, ConnectorClass, Objects, Severity, Surroundings};
 
 use crate::Options;
 use crate::folder::{Folder, Hint, Scan};
@@ -155,6 +155,11 @@ impl Directory {
     pub fn classes(&self) -> Vec<ConnectorClass> {
         let Options { system_namespace, cluster_domain, .. } = self.shared.options.clone();
         self.shared.state().world.classes(&Surroundings { cluster_domain, system_namespace })
+    }
+
+    /// The class of that name that is in force, with what is wrong with it and its compiled rules and templates.
+    pub fn class(&self, name: &str) -> Option<Arc<CheckedClass>> {
+        self.shared.state().world.class(name).cloned()
     }
 
     /// The Connectors in force, by namespace and name, with the conditions that can be told without asking the tool, and the label that

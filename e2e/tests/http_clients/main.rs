@@ -1,6 +1,7 @@
 //! Real clients against a real Gitea with a private repository and private package registries, in every mode that they have.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod configurations;
 mod world;
 
 use std::process::Command;
@@ -191,7 +192,7 @@ mod python {
     use super::*;
 
     /// Asks who it is, and uploads a wheel made on the spot, as twine does: `URL NAME [authorization]`.
-    const UPLOAD: &str = r#"
+    pub(super) const UPLOAD: &str = r#"
 import hashlib, io, sys, zipfile, requests
 url, name = sys.argv[1:3]
 headers = {'Authorization': sys.argv[3]} if len(sys.argv) > 3 else {}

@@ -7,7 +7,8 @@ use connectors_e2e::{
     ca_secret, flags, grant, service_account, unique,
 };
 
-/// A Gitea, and manifests by which `team/builder` may use it: as `team/gitea`, whose credential is Basic, and `team/api`, whose is Bearer.
+/// A Gitea, and manifests by which `team/builder` may use it: as `team/gitea`, whose credential is Basic, as `team/api`, whose is Bearer, and as `team/configured`, which has
+/// files for clients.
 pub(crate) struct World {
     pub(crate) tool: Arc<Gitea>,
     folder: Folder,
@@ -21,12 +22,15 @@ impl World {
             bearer_class("api"),
             Connector::new("team/gitea", "web", &tool.url()).auth("basicAuth", "gitea").yaml(),
             Connector::new("team/api", "api", &tool.url()).auth("bearerTokenAuth", "api").yaml(),
+            EXAMPLE_CLASS.to_owned(),
+            Connector::new("team/configured", "gitea", &tool.url()).auth("basicAuth", "gitea").yaml() + "  params:\n  - {name: owner, value: owner}\n",
             basic_secret("team/gitea", Gitea::USER, tool.token()),
             bearer_secret("team/api", tool.token()),
             service_account("team/builder"),
             service_account("team/stranger"),
             grant("team/builder", "team/gitea"),
             grant("team/builder", "team/api"),
+            grant("team/builder", "team/configured"),
         ]);
         if let Some(pem) = tool.ca() {
             // For every Connector.
@@ -56,6 +60,13 @@ impl World {
         let proxy = Connectors::start_with(&self.folder, flags);
         let token = proxy.token("team/builder");
         Case { world: self, tool: &self.tool, proxy, token }
+    }
+
+    /// Runs a program by `connectors exec team/configured` without a server.
+    #[track_caller]
+    pub(crate) fn exec_alone(&self, client: &Client, words: &[&str]) -> Ran {
+        let folder = self.folder.path().to_string_lossy();
+        client.run(&binary().to_string_lossy(), ["exec", "--dir", &folder, "-s", "team/builder", "team/configured", "--"].iter().chain(words))
     }
 
     pub(crate) fn basic(&self) -> String {
@@ -140,11 +151,20 @@ impl Case<'_> {
     /// Runs a program by `connectors exec`.
     #[track_caller]
     pub(crate) fn exec(&self, client: &Client, words: &[&str]) -> Ran {
+        self.exec_as("team/builder", &["team/gitea"], client, words)
+    }
+
+    /// The same for another service account, with what else is said to `exec`.
+    #[track_caller]
+    pub(crate) fn exec_as(&self, account: &str, more: &[&str], client: &Client, words: &[&str]) -> Ran {
         let folder = self.world.folder.path().to_string_lossy();
-        let own = ["exec", "--dir", &folder, "--service-account", "team/builder", "team/gitea", "--"];
+        let own = [&["exec", "--dir", &folder, "--service-account", account], more, &["--"]].concat();
         client.run(&binary().to_string_lossy(), own.iter().chain(words))
     }
 }
+
+/// The class of the example `gitea`, whose configurations the tests use.
+const EXAMPLE_CLASS: &str = include_str!("../../../examples/standalone/gitea/class.yaml");
 
 /// A name for a package, used by one test.
 pub(crate) fn package(label: &str) -> String {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::configurations::{MAX_FILES, is_file_name};
 use crate::probing::{Probes, probe};
 use crate::problem::{FieldPath, Problems};
 use crate::secret::{BASIC_AUTH, BEARER_TOKEN, required_keys};
@@ -40,7 +41,7 @@ pub(super) fn check(class: &ConnectorClass) -> (Vec<Problem>, Rules, Probes) {
     if let Some(declared) = &spec.proxy {
         proxy(declared, &FieldPath::SPEC.key("proxy"), &mut rules, &mut found);
     }
-    configurations(&spec.configurations, &FieldPath::SPEC.key("configurations"), &mut found);
+    configurations(&spec.configurations, &FieldPath::SPEC.key("configurations"), &mut rules, &mut found);
     (found.into_vec(), rules, probes)
 }
 
@@ -160,23 +161,26 @@ fn destination(reference: Option<&DestinationRef>, uri: &str, ca_certs: &str, fi
     }
 }
 
-fn configurations(configurations: &[Configuration], field: &FieldPath<'_>, found: &mut Problems) {
-    if configurations.is_empty() {
-        return;
-    }
+fn configurations(configurations: &[Configuration], field: &FieldPath<'_>, rules: &mut Rules, found: &mut Problems) {
     params::names(configurations.iter().map(|configuration| configuration.name.as_str()), field, "name", found);
+    let mut files = 0;
     for (index, configuration) in configurations.iter().enumerate() {
         let item = field.index(index);
-        let params = item.key("params");
-        params::names(configuration.params.iter().map(|spec| spec.name.as_str()), &params, "name", found);
+        if configuration.name.contains([',', '!']) || configuration.name.trim() != configuration.name {
+            found.error(&item.key("name"), "must have no ',' or '!' and no blanks around it, or no volume could ask for it");
+        }
+        params::any_specs(&configuration.params, &item.key("params"), found);
         let data = item.key("data");
         for name in configuration.data.keys().filter(|name| !is_file_name(name)) {
-            found.error(&data.key(name), "must be a file name, without '/' and other than '.' and '..'");
+            found.error(&data.key(name), "must be the name of a file: at most 255 bytes, without '/' and '..', and other than '.'");
+        }
+        files += configuration.data.len();
+        // More are refused, and not compiled for that.
+        if files <= MAX_FILES {
+            rules.add_files(configuration, &data, found);
         }
     }
-    found.warning(field, "are not rendered by this version");
-}
-
-fn is_file_name(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
+    if files > MAX_FILES {
+        found.error(field, format!("must have at most {MAX_FILES} files together, but they have {files}"));
+    }
 }

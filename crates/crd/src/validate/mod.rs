@@ -14,6 +14,7 @@ mod tests;
 pub use against::connector_against;
 pub use class::class;
 pub use connector::connector;
+pub(crate) use params::{allows, fits, kind_of, not_allowed};
 pub(crate) use rules::Rules;
 
 use crate::probing::Probes;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use connectors_core::{Address, with_causes};
+use serde_json::Value;
 
 use crate::problem::{FieldPath, Problems};
 use crate::suggest::did_you_mean;
@@ -27,6 +28,31 @@ pub(super) fn spec(spec: &ParamSpec, field: &FieldPath<'_>, found: &mut Problems
         None => found.error(&field.key("default"), format!("must be a string, because the parameter is one; it is {}", kind_of(default))),
         Some(text) if !allows(spec, text) => found.error(&field.key("default"), not_allowed(spec)),
         Some(_) => {}
+    }
+}
+
+/// What a configuration declares: as [`specs`], but of any type.
+pub(super) fn any_specs(specs: &[ParamSpec], field: &FieldPath<'_>, found: &mut Problems) {
+    names(specs.iter().map(|spec| spec.name.as_str()), field, "name", found);
+    for (index, spec) in specs.iter().enumerate() {
+        let default = field.index(index);
+        let default = default.key("default");
+        match &spec.default {
+            Some(value) if !fits(spec.param_type, value) => {
+                found.error(&default, format!("must be {}, because the parameter is one; it is {}", spec.param_type.described(), kind_of(value)));
+            }
+            Some(Value::String(text)) if !allows(spec, text) => found.error(&default, not_allowed(spec)),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a value is of a type.
+pub(crate) fn fits(wanted: ParamType, value: &Value) -> bool {
+    match wanted {
+        ParamType::String => value.is_string(),
+        ParamType::Array => value.is_array(),
+        ParamType::Object => value.is_object(),
     }
 }
 
@@ -110,9 +136,9 @@ pub(super) fn values(params: &[Param], field: &FieldPath<'_>, found: &mut Proble
         let item = field.index(index);
         let value = item.key("value");
         match &param.value {
-            serde_json::Value::String(_) => {}
-            serde_json::Value::Null => found.error(&value, "is required"),
-            serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
+            Value::String(_) => {}
+            Value::Null => found.error(&value, "is required"),
+            Value::Bool(_) | Value::Number(_) => {
                 found.error(&value, format!("must be a string, but it is {}; put it in quotes", kind_of(&param.value)));
             }
             other => found.error(&value, format!("must be a string, but it is {}", kind_of(other))),
@@ -121,23 +147,24 @@ pub(super) fn values(params: &[Param], field: &FieldPath<'_>, found: &mut Proble
 }
 
 /// Whether the declared parameter lets that value through.
-pub(super) fn allows(spec: &ParamSpec, value: &str) -> bool {
+pub(crate) fn allows(spec: &ParamSpec, value: &str) -> bool {
     spec.allowed.is_empty() || spec.allowed.iter().any(|allowed| allowed == value)
 }
 
 /// What to say when it doesn't.
-pub(super) fn not_allowed(spec: &ParamSpec) -> String {
+pub(crate) fn not_allowed(spec: &ParamSpec) -> String {
     let allowed: Vec<String> = spec.allowed.iter().map(|value| format!("{value:?}")).collect();
     format!("must be one of {}", allowed.join(", "))
 }
 
-fn kind_of(value: &serde_json::Value) -> &'static str {
+/// What a value is, for messages.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
     match value {
-        serde_json::Value::Null => "null",
-        serde_json::Value::Bool(_) => "a boolean",
-        serde_json::Value::Number(_) => "a number",
-        serde_json::Value::String(_) => "a string",
-        serde_json::Value::Array(_) => "a list",
-        serde_json::Value::Object(_) => "a mapping",
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
     }
 }

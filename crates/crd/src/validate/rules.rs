@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use connectors_credentials::{CompileError, ExtractorRule, GeneratorRule, RulePlace};
 
+use crate::configurations::Templates;
 use crate::problem::{FieldPath, Problems};
-use crate::{AuthType, Rego};
+use crate::{AuthType, Configuration, Rego};
 
 /// What compiled; all Connectors of the class share it.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,7 @@ pub(crate) struct Rules {
     class: String,
     generators: BTreeMap<String, Arc<GeneratorRule>>,
     extractor: Option<Arc<ExtractorRule>>,
+    templates: Templates,
 }
 
 impl Rules {
@@ -30,6 +32,20 @@ impl Rules {
     /// How callers' tokens are found, if there is a rule for that.
     pub(crate) fn extractor(&self) -> Option<&Arc<ExtractorRule>> {
         self.extractor.as_ref()
+    }
+
+    /// The templates of its configurations.
+    pub(crate) fn templates(&self) -> &Templates {
+        &self.templates
+    }
+
+    /// Compiles the files of a configuration; `field` is where its `data` is.
+    pub(super) fn add_files(&mut self, configuration: &Configuration, field: &FieldPath<'_>, found: &mut Problems) {
+        for (file, text) in &configuration.data {
+            if let Err(error) = self.templates.add(&configuration.name, file, text) {
+                found.error(&field.key(file), format!("is no usable template: {error}"));
+            }
+        }
     }
 
     pub(super) fn add_generator(&mut self, auth: &AuthType, rego: &Rego, field: &FieldPath<'_>, found: &mut Problems) {

@@ -134,7 +134,7 @@ fn destinations_and_files() {
         json!({
             "api": {"ref": {"name": "plugin"}, "uri": "x", "openapi": {"paths": {}}, "permissions": {"rego": "r"}},
             "proxy": {"ref": {"kind": "Service"}, "CACerts": "no PEM", "authExtractor": {"rego": "package proxy\nauth = {\"token\": input.request.body.t}"}},
-            "configurations": [{"name": "f", "data": {"../x": "", "..": "", ".env": ""}}, {"name": "f"}],
+            "configurations": [{"name": "f", "data": {"../x": "", "..": "", ".env": "", "t": "a\n{{ nofunc }}"}}, {"name": "f"}],
         }),
         &[
             "error spec.api.ref.kind: is required: Service, for a Service",
@@ -145,11 +145,15 @@ fn destinations_and_files() {
             "error spec.proxy.CACerts: must be PEM certificates",
             "error spec.proxy.authExtractor.rego: reads input.request.body, or all of the request, where this version can't look for a token: name headers or parameters of the query",
             "error spec.configurations[1].name: must be unique in the list, but \"f\" occurs before",
-            "error spec.configurations[0].data[\"..\"]: must be a file name, without '/' and other than '.' and '..'",
-            "error spec.configurations[0].data[\"../x\"]: must be a file name, without '/' and other than '.' and '..'",
-            "warning spec.configurations: are not rendered by this version",
+            "error spec.configurations[0].data[\"..\"]: must be the name of a file: at most 255 bytes, without '/' and '..', and other than '.'",
+            "error spec.configurations[0].data[\"../x\"]: must be the name of a file: at most 255 bytes, without '/' and '..', and other than '.'",
+            "error spec.configurations[0].data.t: is no usable template: line 2: function \"nofunc\" not defined",
         ],
     );
+    let files =
+        |count: usize| json!({"name": format!("c{count}"), "data": (0..count).map(|n| (format!("f{n}"), "".into())).collect::<serde_json::Map<_, _>>()});
+    class_has(json!({"configurations": [files(100), files(28)]}), &[]);
+    class_has(json!({"configurations": [files(100), files(29)]}), &["error spec.configurations: must have at most 128 files together, but they have 129"]);
     class_has(json!({"proxy": {}}), &["error spec.proxy: must have ref or uri"]);
     let message = "error spec.proxy.uri: must be an absolute http or https URL, because there is no ref to resolve it against";
     class_has(json!({"proxy": {"uri": "/prefix"}}), &[message]);

@@ -85,6 +85,11 @@ impl World {
         self.objects.len()
     }
 
+    /// A class by its name.
+    pub(crate) fn class(&self, name: &str) -> Option<&Arc<CheckedClass>> {
+        self.classes.get(name)
+    }
+
     /// The classes with their status.
     pub(crate) fn classes(&self, surroundings: &Surroundings) -> Vec<ConnectorClass> {
         let with_status = |checked: &Arc<CheckedClass>| {
