@@ -224,7 +224,7 @@ impl<'a> Translator<'a> {
                 _ => return Err(bad(index + flag.len_utf8())),
             }
         }
-        Err(error("missing closing )", self.whole.as_bytes()))
+        Err(bad(self.rest.len()))
     }
 
     fn escape(&mut self) -> Result<()> {
@@ -455,6 +455,7 @@ mod tests {
         check("\\q", "invalid escape sequence: `\\q`");
         check("\\1", "invalid escape sequence: `\\1`");
         check("a\\", "trailing backslash at end of expression: ``");
+        check("a(?i", "invalid or unsupported Perl syntax: `(?i`");
         check("(?=a)", "invalid or unsupported Perl syntax: `(?=`");
         check("[[:foo:]]", "invalid character class range: `[:foo:]`");
         check("\\p{Foo}", "invalid character class range: `\\p{Foo}`");
