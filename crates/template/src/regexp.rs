@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -31,8 +32,11 @@ impl Cache {
         }
         // Compiling takes a good deal longer than looking at the text does.
         meter.work(expression.len().saturating_mul(512) + 8192)?;
+        let began = Instant::now();
         let translated = translate(expression).map_err(|error| Failure::Message(error.to_string()))?;
         let compiled = RegexBuilder::new(&translated).size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_COMPILED_BYTES).build();
+        // Repetitions of repetitions are short to write.
+        meter.worked(began.elapsed())?;
         let compiled = Arc::new(compiled.map_err(|_| Failure::Message(error("expression too large", expression).to_string()))?);
         if self.0.len() >= MAX_CACHED {
             self.0.clear();
