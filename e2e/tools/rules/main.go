@@ -11,8 +11,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,12 +96,28 @@ func regoAnswer(asked question, timed bool) (any, error) {
 	return map[string]any{"result": results[0].Expressions[0].Value}, nil
 }
 
-func celAnswer(asked question) (any, error) {
+// environments by the names of their variables: making one takes longer than most evaluations.
+var environments = map[string]*cel.Env{}
+
+func environment(vars map[string]any) (*cel.Env, error) {
+	names := slices.Sorted(maps.Keys(vars))
+	key := strings.Join(names, " ")
+	if known, found := environments[key]; found {
+		return known, nil
+	}
 	options := []cel.EnvOption{cel.OptionalTypes(), ext.Strings(), ext.Encoders(), ext.Lists(), ext.Math()}
-	for name := range asked.Vars {
+	for _, name := range names {
 		options = append(options, cel.Variable(name, cel.DynType))
 	}
-	environment, err := cel.NewEnv(options...)
+	made, err := cel.NewEnv(options...)
+	if err == nil {
+		environments[key] = made
+	}
+	return made, err
+}
+
+func celAnswer(asked question) (any, error) {
+	environment, err := environment(asked.Vars)
 	if err != nil {
 		return nil, err
 	}
