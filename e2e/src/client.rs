@@ -153,6 +153,16 @@ pub fn h2spec() -> PathBuf {
     tool("h2spec/h2spec")
 }
 
+/// A program that answers as Go's text/template does, with sprig's functions: `e2e/tools/templates`.
+pub fn go_templates() -> PathBuf {
+    tool("templates/templates")
+}
+
+/// A program that answers as OPA and cel-go do: `e2e/tools/rules`.
+pub fn go_rules() -> PathBuf {
+    tool("rules/rules")
+}
+
 /// The local Maven repository with the plugins that the tests use. It is for copying.
 pub fn maven_repository() -> PathBuf {
     tool("maven/repository")

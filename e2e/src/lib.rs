@@ -24,7 +24,7 @@ mod wait;
 
 pub use canary::{Canaries, unique};
 pub use certificates::TestCa;
-pub use client::{Client, Ran, h2spec, maven_repository, python};
+pub use client::{Client, Ran, go_rules, go_templates, h2spec, maven_repository, python};
 pub use connectors::{Connectors, binary, command, run};
 pub use echo::Echo;
 pub use gitea::{Gitea, GiteaRequest};

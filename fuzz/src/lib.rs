@@ -12,16 +12,19 @@ pub mod proxy_authorization;
 pub mod request_head;
 pub mod response_head;
 pub mod target;
+pub mod template_text;
+pub mod template_values;
 
 mod heads;
 mod input;
 mod paths;
+mod templates;
 
 /// A target's name, and what it checks.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. A target's seeds are in the folder `seeds` below this package, in one of its name.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     ("chunked_body", chunked_body::check),
     ("host_and_path", host_and_path::check),
     ("mapping", mapping::check),
@@ -30,6 +33,8 @@ pub const TARGETS: [Target; 8] = [
     ("request_head", request_head::check),
     ("response_head", response_head::check),
     ("target", target::check),
+    ("template_text", template_text::check),
+    ("template_values", template_values::check),
 ];
 
 /// Tries the files named on the command line, so that what a fuzzer found can be looked at with a debugger.

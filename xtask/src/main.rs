@@ -1,9 +1,11 @@
-//! The project's own commands: `cargo xtask tidy`, `cargo xtask tools`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask fuzz`, `cargo xtask soak`.
+//! The project's own commands: `cargo xtask tidy`, `cargo xtask tools`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask fuzz`, `cargo xtask soak`, `cargo xtask expressions`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people: what it does is what it prints")]
 
 mod bench;
 mod command;
+mod expressions;
 mod fuzz;
+mod release;
 mod soak;
 mod test;
 mod tidy;
@@ -22,6 +24,8 @@ cargo xtask bench           A race against nginx and haproxy, written into docs/
     --quick                 3 short rounds, not written
     --only TEXT             Only the loads with TEXT in their name, not written
     --write                 Written even so
+cargo xtask bench expressions [--quick] [--write]
+                            Expressions against Go's templates and OPA, and how soon hazards end, written into docs/expressions.md if asked
 cargo xtask bench counts [FILTER]
                             What a request, a connection and 10,000 Connectors cost, counted: fails where it is more than it must be
 cargo xtask bench profile [many]
@@ -30,6 +34,9 @@ cargo xtask fuzz [TARGET] [--seconds N] [--keep]
                             Fuzz one target or all, N seconds each [default: 60]; --keep copies what covers more to fuzz/seeds
 cargo xtask soak [--seconds N] [--seed N]
                             64 connections with random faults on both sides, N seconds [default: 600]: no leak, nothing stuck or unaccounted for
+cargo xtask expressions [--count N] [--seed N]
+                            N random templates [default: 100000], as many modules of Rego and expressions of CEL, compared with Go's, OPA's and
+                            cel-go's answers: once with the seed that is always the same, once with a new one, or only with the one given
 
 $CONNECTORS_CACHE           where built tools are kept [default: ~/.cache/connectors]";
 
@@ -50,6 +57,13 @@ fn main() -> ExitCode {
         },
         ["soak", ref options @ ..] => match soak_options(options) {
             Some((time, seed)) => soak::run(root(), time, seed),
+            None => {
+                eprintln!("{HELP}");
+                return ExitCode::from(2);
+            }
+        },
+        ["expressions", ref options @ ..] => match expressions_options(options) {
+            Some((count, seed)) => expressions::run(root(), count, seed),
             None => {
                 eprintln!("{HELP}");
                 return ExitCode::from(2);
@@ -102,6 +116,21 @@ fn soak_options(words: &[&str]) -> Option<(Duration, Option<u64>)> {
         }
     }
     Some((Duration::from_secs(seconds), seed))
+}
+
+/// `[--count N] [--seed N]`, in any order.
+fn expressions_options(words: &[&str]) -> Option<(u64, Option<u64>)> {
+    let (mut count, mut seed) = (100_000, None);
+    let mut words = words.iter();
+    while let Some(&word) = words.next() {
+        let number = words.next()?.parse().ok()?;
+        match word {
+            "--count" if number > 0 => count = number,
+            "--seed" => seed = Some(number),
+            _ => return None,
+        }
+    }
+    Some((count, seed))
 }
 
 /// The workspace's folder.

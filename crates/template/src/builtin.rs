@@ -61,7 +61,6 @@ fn index(_: &mut Env, args: Args<'_>) -> Result {
                 key(index)?;
                 element.zero()
             }
-            Value::Pointer(object) => return Err(cannot_index(&Value::Struct(object.clone()))),
             other => return Err(cannot_index(other)),
         };
     }
@@ -69,7 +68,13 @@ fn index(_: &mut Env, args: Args<'_>) -> Result {
 }
 
 fn cannot_index(value: &Value) -> Failure {
-    Failure::Message(format!("can't index item of type {}", value.type_of()))
+    Failure::Message(format!("can't index item of type {}", pointed_at(value)))
+}
+
+/// The type of a value, or of what it points at.
+fn pointed_at(value: &Value) -> String {
+    let own = value.type_of().to_string();
+    own.strip_prefix('*').map(str::to_owned).unwrap_or(own)
 }
 
 fn key(index: &Value) -> Result<&[u8]> {
@@ -112,8 +117,7 @@ fn length(_: &mut Env, args: Args<'_>) -> Result {
         Value::List(list) => list.items().len(),
         Value::Map(map) => map.len(),
         Value::Null(Type::Slice(_) | Type::Map(_) | Type::Bytes) => 0,
-        Value::Pointer(object) => return Err(Failure::Message(format!("len of type {}", object.kind().name()))),
-        other => return Err(Failure::Message(format!("len of type {}", other.type_of()))),
+        other => return Err(Failure::Message(format!("len of type {}", pointed_at(other)))),
     };
     Ok(Value::int(length as i64))
 }

@@ -64,6 +64,8 @@ struct Frame {
     variables: usize,
     dot: Slot,
     range: Option<Box<Range>>,
+    /// Of a loop with nothing to go over: its end, where `{{break}}` in its `{{else}}` leads.
+    empty: Option<Target>,
 }
 
 /// A loop.
@@ -129,7 +131,14 @@ impl Executor<'_> {
                 }
                 Instruction::Range { pipe, otherwise, end } => {
                     self.open();
-                    next = if self.open_range(pipe, next, end)? { self.next_iteration()? } else { otherwise };
+                    next = if self.open_range(pipe, next, end)? {
+                        self.next_iteration()?
+                    } else {
+                        if let Some(frame) = self.frames.last_mut() {
+                            frame.empty = Some(end);
+                        }
+                        otherwise
+                    };
                 }
                 Instruction::Next => next = self.next_iteration()?,
                 Instruction::Break => next = self.leave_loop(),
@@ -155,7 +164,7 @@ impl Executor<'_> {
     }
 
     fn open(&mut self) {
-        self.frames.push(Frame { variables: self.variables.len(), dot: self.dot.clone(), range: None });
+        self.frames.push(Frame { variables: self.variables.len(), dot: self.dot.clone(), range: None, empty: None });
     }
 
     fn close(&mut self) {
@@ -234,8 +243,13 @@ impl Executor<'_> {
     }
 
     fn leave_loop(&mut self) -> Target {
-        self.unwind_to_loop();
-        self.frames.last().and_then(|frame| frame.range.as_ref()).map_or(Target::MAX, |range| range.end)
+        while let Some(frame) = self.frames.last() {
+            if let Some(end) = frame.empty.or(frame.range.as_ref().map(|range| range.end)) {
+                return end;
+            }
+            self.frames.pop();
+        }
+        Target::MAX
     }
 
     /// Executes another template.

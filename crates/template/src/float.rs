@@ -60,7 +60,7 @@ fn append_general(out: &mut Vec<u8>, magnitude: f64, format: u8, precision: Opti
     let exponent = decimal.point - 1;
     if exponent < -4 || exponent >= limit as i32 {
         let digits = precision.map_or(count, |digits| digits.min(count)).saturating_sub(1);
-        return append_exponential(out, &decimal, digits, format - b'g' + b'e');
+        return append_exponential(out, &decimal, digits, if format == b'G' { b'E' } else { b'e' });
     }
     append_fixed(out, &decimal, (count as i32 - decimal.point).max(0) as usize);
 }
@@ -71,12 +71,24 @@ const MAX_DIGITS: usize = 1_100;
 /// So many significant digits, or as many as are needed to tell the number from its neighbours.
 fn significant(magnitude: f64, count: Option<usize>) -> Decimal {
     let text = match count {
-        None => format!("{magnitude:e}"),
+        None => shortest(magnitude),
         Some(count) => format!("{magnitude:.*e}", count.saturating_sub(1).min(MAX_DIGITS)),
     };
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let digits = mantissa.bytes().filter(u8::is_ascii_digit).collect();
     trimmed(digits, exponent.parse::<i32>().unwrap_or_default() + 1)
+}
+
+/// The fewest digits that tell a number from its neighbours, as `1.5e3`. Where two are as near, Go takes the even one, and Rust the larger.
+pub(crate) fn shortest(number: f64) -> String {
+    let own = format!("{number:e}");
+    let digits = own.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count();
+    // Only a number whose digits go on can be halfway between two of that length.
+    if digits < 15 {
+        return own;
+    }
+    let even = format!("{number:.*e}", digits - 1);
+    if even != own && even.parse() == Ok(number) { even } else { own }
 }
 
 /// So many digits after the point.

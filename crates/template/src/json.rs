@@ -107,7 +107,13 @@ impl Reader<'_> {
 
     /// The byte here is wrong, or the text ends here.
     fn invalid(&self, context: &str) -> Failure {
-        let Some(byte) = self.peek() else { return "unexpected end of JSON input".into() };
+        // Where the text ends, Go reads a blank, and complains of that where none may be.
+        let within = ["in literal", "in numeric", "after decimal", "in exponent", "in \\u", "in string escape"];
+        let byte = match self.peek() {
+            Some(byte) => byte,
+            None if within.iter().any(|place| context.starts_with(place)) => b' ',
+            None => return "unexpected end of JSON input".into(),
+        };
         let shown = match byte {
             b'\'' => "'\\''".to_owned(),
             b'"' => "'\"'".to_owned(),

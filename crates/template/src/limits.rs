@@ -1,5 +1,7 @@
 //! What one rendering may cost.
 
+use std::time::Duration;
+
 use crate::error::Failure;
 
 /// Bounds on one rendering. Each ends in an [`Error`](crate::Error) of kind [`Limit`](crate::ErrorKind::Limit) that names it.
@@ -45,6 +47,10 @@ pub(crate) struct Meter {
 /// Steps are counted once for so many bytes that a function reads or makes: about what an action costs.
 const BYTES_A_STEP: usize = 256;
 
+/// And once for so much time, where nothing else tells of it.
+const NANOSECONDS_A_STEP: u64 = 50;
+const LONGEST_WORK: Duration = Duration::from_millis(10);
+
 impl Meter {
     pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, steps: limits.steps, value_bytes: limits.value_bytes, slow_calls: limits.slow_calls }
@@ -68,7 +74,21 @@ impl Meter {
 
     /// Work that grows with what is read.
     pub(crate) fn work(&mut self, bytes: usize) -> Result<(), Failure> {
-        match self.steps.checked_sub((bytes / BYTES_A_STEP) as u64) {
+        self.steps((bytes / BYTES_A_STEP) as u64)
+    }
+
+    /// Work that only its time tells of. A moment in which the thread had to wait for a processor isn't held against it in full.
+    pub(crate) fn worked(&mut self, time: Duration) -> Result<(), Failure> {
+        self.steps(time.min(LONGEST_WORK).as_nanos() as u64 / NANOSECONDS_A_STEP)
+    }
+
+    pub(crate) fn steps_left(&self) -> u64 {
+        self.steps
+    }
+
+    /// So many steps.
+    pub(crate) fn steps(&mut self, steps: u64) -> Result<(), Failure> {
+        match self.steps.checked_sub(steps) {
             Some(left) => {
                 self.steps = left;
                 Ok(())

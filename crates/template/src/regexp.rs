@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -31,8 +32,11 @@ impl Cache {
         }
         // Compiling takes a good deal longer than looking at the text does.
         meter.work(expression.len().saturating_mul(512) + 8192)?;
+        let began = Instant::now();
         let translated = translate(expression).map_err(|error| Failure::Message(error.to_string()))?;
         let compiled = RegexBuilder::new(&translated).size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_COMPILED_BYTES).build();
+        // Repetitions of repetitions are short to write.
+        meter.worked(began.elapsed())?;
         let compiled = Arc::new(compiled.map_err(|_| Failure::Message(error("expression too large", expression).to_string()))?);
         if self.0.len() >= MAX_CACHED {
             self.0.clear();
@@ -224,7 +228,7 @@ impl<'a> Translator<'a> {
                 _ => return Err(bad(index + flag.len_utf8())),
             }
         }
-        Err(error("missing closing )", self.whole.as_bytes()))
+        Err(bad(self.rest.len()))
     }
 
     fn escape(&mut self) -> Result<()> {
@@ -455,6 +459,7 @@ mod tests {
         check("\\q", "invalid escape sequence: `\\q`");
         check("\\1", "invalid escape sequence: `\\1`");
         check("a\\", "trailing backslash at end of expression: ``");
+        check("a(?i", "invalid or unsupported Perl syntax: `(?i`");
         check("(?=a)", "invalid or unsupported Perl syntax: `(?=`");
         check("[[:foo:]]", "invalid character class range: `[:foo:]`");
         check("\\p{Foo}", "invalid character class range: `\\p{Foo}`");

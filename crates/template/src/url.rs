@@ -1,8 +1,7 @@
 //! URLs as Go's `net/url` takes them apart and puts them together.
 
-use std::net::Ipv6Addr;
-
-use crate::quote::{lossy, quote};
+use crate::address::is_version_6;
+use crate::quote::quote;
 
 /// Which part of a URL is escaped: each lets other characters stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,15 +254,12 @@ fn parse_host(scheme: &[u8], host: &[u8]) -> Result<Vec<u8>, String> {
     let name = &host[1..close];
     let zone = name.windows(3).position(|window| window == b"%25");
     let mut address = unescape(&name[..zone.unwrap_or(name.len())], Mode::Host)?;
-    let text = lossy(&address);
     if let Some(zone) = zone {
         address.extend(unescape(&name[zone..], Mode::Zone)?);
     }
-    if text.parse::<std::net::Ipv4Addr>().is_ok() {
+    // Only of version 6.
+    if !is_version_6(&address).map_err(|error| format!("invalid host: {error}"))? {
         return Err("invalid IP-literal".to_owned());
-    }
-    if text.parse::<Ipv6Addr>().is_err() {
-        return Err(format!("invalid host: ParseAddr({}): unable to parse IP", quote(&address)));
     }
     Ok([b"[", &address[..], b"]", port].concat())
 }

@@ -161,6 +161,12 @@ fn work_grows() {
         r#"{{ $x := repeat 1000000 "a" }}{{ range until 100000 }}{{ $y := regexMatch "(a|b)*c" $x }}{{ end }}"#,
         r#"{{ $x := repeat 1000000 "a" }}{{ range until 100000 }}{{ $y := contains "b" $x }}{{ end }}"#,
         r#"{{ range $i, $e := until 100000 }}{{ $y := regexMatch (printf "%d(a{100}){9}" $i) "a" }}{{ end }}"#,
+        // Each match is found only after looking at all the rest.
+        r#"{{ $x := repeat 300000 "a" }}{{ regexFindAll ".*?b|a" $x -1 }}"#,
+        r#"{{ $x := repeat 300000 "a" }}{{ regexReplaceAll ".*?b|a" $x "c" }}"#,
+        r#"{{ $x := repeat 300000 "a" }}{{ regexSplit ".*?b|a" $x -1 }}"#,
+        // A value in many places.
+        r#"{{ $x := dict }}{{ range until 25 }}{{ $x = dict "l" $x "r" $x }}{{ end }}{{ toJson $x }}"#,
         r#"{{ range until 1000000 }}{{ $y := sha512sum "a" }}{{ end }}"#,
         r#"{{ $x := deepCopy (until 10000) }}{{ range until 10000 }}{{ $y := deepEqual $x $x }}{{ end }}"#,
         r#"{{ $x := repeat 100000 "<" }}{{ $y := repeat 100000 ">" }}{{ range until 1000 }}{{ $z := trimAll $x $y }}{{ end }}"#,

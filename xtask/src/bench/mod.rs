@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: a race against nginx and haproxy, and counts that don't depend on how busy the machine is.
+//! `cargo xtask bench`: a race against nginx and haproxy, counts that don't depend on how busy the machine is, and expressions against Go's.
 
 mod client;
 mod connectors;
 pub(crate) mod counts;
 mod cpus;
+mod expressions;
 mod figures;
 mod generator;
 mod haproxy;
@@ -43,6 +44,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<bool> {
     match *arguments {
         ["counts"] => count(root, None),
         ["counts", only] => count(root, Some(only)),
+        ["expressions", ref arguments @ ..] => expressions::run(root, arguments),
         ["profile"] => profile(root, counts::FEW),
         ["profile", "many"] => profile(root, counts::MANY),
         _ => race(root, &options(arguments)?),

@@ -17,7 +17,6 @@ use crate::command;
 const DOCUMENT: &str = "docs/performance.md";
 const PICTURE: &str = "docs/performance.svg";
 
-const BEGIN: &str = "<!-- begin: written by `cargo xtask bench` -->\n";
 const END: &str = "<!-- end -->\n";
 
 /// The results, as Markdown.
@@ -40,28 +39,40 @@ pub(super) fn markdown(rows: &[Row], surroundings: &str, rounds: u32, seconds: u
 
 /// Puts the results in the place of those that the documentation has, and draws the picture.
 pub(super) fn write(root: &Path, rows: &[Row], markdown: &str) -> anyhow::Result<()> {
-    let path = root.join(DOCUMENT);
-    let document = std::fs::read_to_string(&path).with_context(|| format!("cannot read {DOCUMENT}"))?;
-    let document = replaced(&document, markdown).with_context(|| format!("{DOCUMENT} has not the lines {BEGIN:?} and {END:?}"))?;
-    std::fs::write(&path, document)?;
+    put(root, DOCUMENT, "cargo xtask bench", markdown)?;
     let figures: Vec<Figures> = rows.iter().filter_map(Figures::of).collect();
     std::fs::write(root.join(PICTURE), picture::draw(&figures))?;
-    println!("      written: {DOCUMENT}, {PICTURE}");
+    println!("      written: {PICTURE}");
+    Ok(())
+}
+
+/// Puts what a command came to in the place of what a document has of it.
+pub(super) fn put(root: &Path, document: &str, command: &str, markdown: &str) -> anyhow::Result<()> {
+    let path = root.join(document);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {document}"))?;
+    let begin = format!("<!-- begin: written by `{command}` -->\n");
+    let text = replaced(&text, &begin, markdown).with_context(|| format!("{document} has not the lines {begin:?} and {END:?}"))?;
+    std::fs::write(&path, text)?;
+    println!("      written: {document}");
     Ok(())
 }
 
 /// What is measured, and where. To be asked before, since it tells how busy others keep the machine.
 pub(super) fn surroundings() -> String {
+    let haproxy = version("haproxy", "-v").split(' ').take(3).collect::<Vec<_>>().join(" ");
+    let nginx = version("nginx", "-v").replace("nginx version: ", "");
+    format!("{nginx}, {haproxy}, {}", machine())
+}
+
+/// Where something is measured.
+pub(super) fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("unknown", |(_, model)| model).to_owned();
     let cpus = Cpus::here();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let haproxy = version("haproxy", "-v").split(' ').take(3).collect::<Vec<_>>().join(" ");
-    let nginx = version("nginx", "-v").replace("nginx version: ", "");
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
-    let machine = format!("{cpu}, {} of {} CPUs for what is measured, load average before {load}", cpus.measured(), cpus.all());
-    format!("{nginx}, {haproxy}, Linux {}, {machine}", kernel.trim())
+    format!("Linux {}, {cpu}, {} of {} CPUs for what is measured, load average before {load}", kernel.trim(), cpus.measured(), cpus.all())
 }
 
 /// The first line of what a program says of its version.
@@ -112,10 +123,10 @@ fn ratio(spread: Spread) -> String {
     format!("{:.2} ({:.2}–{:.2})", spread.median, spread.lower, spread.upper)
 }
 
-fn replaced(document: &str, results: &str) -> Option<String> {
-    let (before, rest) = document.split_once(BEGIN)?;
+fn replaced(document: &str, begin: &str, results: &str) -> Option<String> {
+    let (before, rest) = document.split_once(begin)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{results}\n{END}{after}"))
+    Some(format!("{before}{begin}\n{results}\n{END}{after}"))
 }
 
 #[cfg(test)]
@@ -124,8 +135,8 @@ mod tests {
 
     #[test]
     fn only_what_is_between_the_marks_is_replaced() {
-        let document = format!("# A\n{BEGIN}old\n{END}# B\n");
-        assert_eq!(replaced(&document, "new\n").unwrap(), format!("# A\n{BEGIN}\nnew\n\n{END}# B\n"));
-        assert!(replaced("# A\n", "new").is_none());
+        let document = format!("# A\nBEGIN\nold\n{END}# B\n");
+        assert_eq!(replaced(&document, "BEGIN\n", "new\n").unwrap(), format!("# A\nBEGIN\n\nnew\n\n{END}# B\n"));
+        assert!(replaced("# A\n", "BEGIN\n", "new").is_none());
     }
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::cpus::Cpus;
 use super::manifests;
 use super::tool::Tool;
-use crate::command;
+use crate::{command, release};
 
 /// Files a process of the measurements may have open: 10,000 connections, and some more for everything else.
 const OPEN_FILES: u64 = 12_288;
@@ -36,7 +36,7 @@ impl World {
     /// Builds the binary as it is released, and starts the tool.
     pub(super) fn create(root: &Path) -> anyhow::Result<Self> {
         raise_open_files()?;
-        let binary = build(root)?;
+        let binary = release::binary(root)?;
         let folder = tempfile::tempdir()?;
         let cpus = Cpus::here();
         Ok(Self { cpus, tool: Tool::start(folder.path(), cpus)?, binary, folder })
@@ -57,19 +57,6 @@ impl World {
         let token = command::output(&mut token)?.trim().to_owned();
         Ok(Served { manifests, token })
     }
-}
-
-/// The binary as it is released, but with the names of its functions: they cost nothing, and profiles need them.
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    let mut build = command::cargo();
-    build.args(["build", "--release", "--quiet", "--package", "connectors-cli", "--message-format=json-render-diagnostics"]).current_dir(root);
-    println!("      building connectors --release");
-    let messages = command::output(build.stderr(std::process::Stdio::inherit()))?;
-    let executable = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find_map(|message| {
-        let binary = message["target"]["kind"][0] == "bin" && message["target"]["name"] == "connectors";
-        binary.then(|| message["executable"].as_str().map(PathBuf::from))?
-    });
-    executable.context("cargo built no program `connectors`")
 }
 
 /// For this process and those that it starts.

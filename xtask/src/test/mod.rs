@@ -19,6 +19,7 @@ const NEEDS: &[(&str, &[Tool])] = &[
     ("licences", &[Tool::CargoDeny]),
     ("counts", &[Tool::Measuring]),
     ("e2e: http_clients", &[Tool::Debian, Tool::Gitea, Tool::Python, Tool::MavenPlugins]),
+    ("e2e: expressions", &[Tool::Templates, Tool::Rules]),
     ("e2e: h2spec", &[Tool::Debian, Tool::H2spec]),
     ("e2e: http2_clients", &[Tool::Debian, Tool::Python]),
     ("e2e: smuggling", &[Tool::Debian, Tool::Python]),

@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("connectors-cli", &["core", "http1", "credentials", "crd", "expr", "net", "probe", "proxy", "standalone", "template"]),
     (TESTKIT, &["core", "http1", "credentials", "net", "proxy", "standalone"]),
     ("connectors-e2e", &[]),
-    (FUZZ, &["core", "http1", "probe", "proxy"]),
+    (FUZZ, &["core", "expr", "http1", "probe", "proxy", "template"]),
     ("xtask", &[]),
 ];
 

@@ -10,6 +10,7 @@ mod go;
 mod h2spec;
 mod kubernetes;
 mod maven;
+mod oracles;
 mod python;
 
 use std::path::Path;
@@ -32,6 +33,10 @@ pub(crate) enum Tool {
     Python,
     /// A Maven repository with the plugins that the tests use.
     MavenPlugins,
+    /// What Go's text/template answers, with sprig's functions.
+    Templates,
+    /// What OPA and cel-go answer.
+    Rules,
     /// cargo-deny.
     CargoDeny,
     /// nginx, haproxy, wrk, h2load, valgrind, strace.
@@ -47,13 +52,15 @@ pub(crate) struct Missing {
 /// Installs a tool, given the workspace's folder.
 type Install = fn(&Path) -> anyhow::Result<()>;
 
-const ALL: [(Tool, &str, Install); 8] = [
+const ALL: [(Tool, &str, Install); 10] = [
     (Tool::Debian, "programs from Debian", |_| debian::install(debian::NEEDED)),
     (Tool::Python, "Python's packages", python::install),
     (Tool::MavenPlugins, "Maven's plugins", maven::install),
     (Tool::Gitea, "Gitea", gitea::install),
     (Tool::H2spec, "h2spec", h2spec::install),
     (Tool::Kubernetes, "Kubernetes", kubernetes::install),
+    (Tool::Templates, "Go's templates", oracles::templates),
+    (Tool::Rules, "OPA and cel-go", oracles::rules),
     (Tool::CargoDeny, "cargo-deny", |_| cargo_deny::install()),
     (Tool::Measuring, "programs for measuring, from Debian", |_| debian::install(debian::MEASURING)),
 ];

@@ -63,7 +63,13 @@ impl OpenTree {
 enum Open {
     Control(Control),
     Define,
-    Block { position: usize, name: String, pipe: NodeId },
+    /// With the line of its own end delimiter.
+    Block {
+        position: usize,
+        name: String,
+        pipe: NodeId,
+        line: usize,
+    },
 }
 
 struct Control {
@@ -186,7 +192,7 @@ impl<'a> Parser<'a> {
         let word = match self.open.last() {
             None => return Err(self.error("unexpected {{else}}".to_owned())),
             Some(Open::Define) => return Err(self.error("unexpected {{else}} in define clause".to_owned())),
-            Some(Open::Block { .. }) => return Err(self.error("unexpected {{else}} in block clause".to_owned())),
+            Some(Open::Block { line, .. }) => return Err(Error::parse(&self.program.name, *line, "unexpected {{else}} in block clause".to_owned())),
             Some(Open::Control(Control { jump: Some(_), .. })) => return Err(self.error("expected end; found {{else}}".to_owned())),
             Some(Open::Control(control)) => control.word,
         };
@@ -203,6 +209,8 @@ impl<'a> Parser<'a> {
         match (word, next) {
             ("if", Kind::If) | ("with", Kind::With) => {
                 self.next_non_space();
+                // To Go the action was over with the word `else`.
+                self.tree().action_line = 0;
                 self.control(word, true)
             }
             _ => {
@@ -224,7 +232,7 @@ impl<'a> Parser<'a> {
                     self.complete_tree()?;
                     return Ok(());
                 }
-                Some(Open::Block { position, name, pipe }) => {
+                Some(Open::Block { position, name, pipe, .. }) => {
                     self.complete_tree()?;
                     let node = self.add(position, NodeKind::Template(name, Some(pipe)));
                     self.emit(Instruction::Template(node, None));
@@ -281,8 +289,9 @@ impl<'a> Parser<'a> {
         let token = self.next_non_space();
         let name = self.template_name(&token, "block clause")?;
         let pipe = self.pipeline("block clause", Kind::RightDelim)?;
+        let line = self.tokens[0].line;
         self.trees.push(OpenTree::new(name.clone()));
-        self.open.push(Open::Block { position: token.start, name, pipe });
+        self.open.push(Open::Block { position: token.start, name, pipe, line });
         self.peek_non_space();
         Ok(())
     }

@@ -19,7 +19,7 @@ impl Decimal {
             let shown = crate::quote::lossy(&crate::float::format_float(number, b'g', None));
             return Err(format!("Cannot create a Decimal from {shown}"));
         }
-        let text = format!("{number:e}");
+        let text = crate::float::shortest(number);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let value = format!("{whole}{fraction}").parse().unwrap_or_default();

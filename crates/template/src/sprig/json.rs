@@ -53,8 +53,10 @@ enum Style {
 }
 
 fn encode(env: &mut Env, args: Args<'_>, style: Style) -> Result {
-    let mut encoder = Encoder { out: Vec::new(), style, room: env.meter.room() };
+    let values_room = env.meter.steps_left() / STEPS_A_VALUE + 1;
+    let mut encoder = Encoder { out: Vec::new(), style, room: env.meter.room(), values_room };
     encoder.value(args.value(0), 0)?;
+    env.meter.steps((values_room - encoder.values_room).saturating_mul(STEPS_A_VALUE))?;
     if encoder.out.len() > encoder.room {
         return Err(env.meter.out_of_memory());
     }
@@ -65,16 +67,22 @@ struct Encoder {
     out: Vec<u8>,
     style: Style,
     room: usize,
+    /// Values that may still be looked at: a small one may be in many places.
+    values_room: u64,
 }
+
+/// As much as a call.
+const STEPS_A_VALUE: u64 = 4;
 
 impl Encoder {
     fn value(&mut self, value: &Value, depth: usize) -> Result<()> {
         if depth > MAX_VALUE_DEPTH {
             return Err(too_deep());
         }
-        if self.out.len() > self.room {
+        if self.out.len() > self.room || self.values_room == 0 {
             return Ok(());
         }
+        self.values_room -= 1;
         match value {
             Value::List(list) => self.list(list, depth),
             Value::Map(map) => self.map(map, depth),

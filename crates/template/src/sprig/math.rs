@@ -156,13 +156,42 @@ fn round(_: &mut Env, args: Args<'_>) -> Result {
     Ok(Value::Float(rounded / power))
 }
 
-/// `math.Pow(10, …)`, which is exact where it can be.
+/// `math.Pow(10, …)`, to the last bit: beyond 10^22 Go's isn't the power that is nearest.
 fn power_of_ten(exponent: i64) -> f64 {
-    match exponent {
-        ..-400 => 0.0,
-        401.. => f64::INFINITY,
-        _ => format!("1e{exponent}").parse().unwrap_or(f64::INFINITY),
+    // 0.625 * 2^4. Powers of two are exact, and kept apart, so that nothing overflows on the way.
+    let (mut factor, mut factor_exponent) = (0.625_f64, 4_i32);
+    let (mut power, mut power_exponent) = (1.0_f64, 0_i32);
+    let mut left = exponent.unsigned_abs();
+    while left != 0 {
+        if factor_exponent.abs() > 1 << 12 {
+            power_exponent += factor_exponent;
+            break;
+        }
+        if left & 1 == 1 {
+            power *= factor;
+            power_exponent += factor_exponent;
+        }
+        factor *= factor;
+        factor_exponent *= 2;
+        if factor < 0.5 {
+            factor *= 2.0;
+            factor_exponent -= 1;
+        }
+        left >>= 1;
     }
+    if exponent < 0 {
+        (power, power_exponent) = (1.0 / power, -power_exponent);
+    }
+    // In steps that are powers of two themselves; only the last one rounds, if the result is subnormal.
+    while power_exponent > 1000 && power.is_finite() {
+        power *= 2_f64.powi(1000);
+        power_exponent -= 1000;
+    }
+    while power_exponent < -1000 && power != 0.0 {
+        power *= 2_f64.powi(-1000);
+        power_exponent += 1000;
+    }
+    power * 2_f64.powi(power_exponent)
 }
 
 fn exact(values: &[&Value], operation: fn(Decimal, Decimal) -> std::result::Result<Decimal, &'static str>) -> Result {

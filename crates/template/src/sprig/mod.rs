@@ -26,6 +26,7 @@ mod wrap;
 use crate::error::Failure;
 use crate::fmt;
 use crate::function::{Env, Function};
+use crate::types::Type;
 use crate::value::{Str, Value};
 
 /// All functions, by family.
@@ -51,6 +52,7 @@ pub(crate) static FAMILIES: &[&[Function]] = &[
 fn text_of(env: &mut Env, value: &Value) -> Result<Str, Failure> {
     match value {
         Value::String(text) | Value::Bytes(text) => Ok(text.clone()),
+        Value::Null(Type::Bytes) => Ok(Str::from("")),
         value => Ok(match crate::methods::string_of(value) {
             Some(text) => text.into(),
             None => fmt::sprint(&mut env.meter, &[value])?.into(),
@@ -60,7 +62,7 @@ fn text_of(env: &mut Env, value: &Value) -> Result<Str, Failure> {
 
 /// The items of a slice. `None`: the value isn't one.
 fn items(value: &Value) -> Option<std::borrow::Cow<'_, [Value]>> {
-    use crate::types::{Type, UintKind};
+    use crate::types::UintKind;
     match value {
         Value::List(list) => Some(list.items().into()),
         Value::Bytes(bytes) => Some(bytes.iter().map(|&byte| Value::Uint(UintKind::Uint8, byte.into())).collect()),

@@ -1,6 +1,7 @@
 //! Regular expressions.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use regex::bytes::{Captures, Regex};
 
@@ -39,6 +40,35 @@ pub(super) static FUNCTIONS: &[Function] = &[
 /// What looking at a byte costs, at worst, and finding a match.
 const BYTE_COST: usize = 64;
 const MATCH_COST: usize = 2048;
+
+/// Charges for matches of a text. Each may be found only after looking at all the rest, as with `.*?b|a`, which nothing but the time tells.
+struct Matches {
+    count: usize,
+    since: Instant,
+}
+
+impl Matches {
+    /// Matches between looks at the clock.
+    const BETWEEN: usize = 16;
+
+    /// What they take by all means, and `MATCH_COST` is for.
+    const USUAL: Duration = Duration::from_micros(50);
+
+    fn begin() -> Self {
+        Self { count: 0, since: Instant::now() }
+    }
+
+    fn found(&mut self, env: &mut Env) -> Result<()> {
+        env.meter.work(MATCH_COST)?;
+        self.count += 1;
+        if self.count.is_multiple_of(Self::BETWEEN) {
+            let time = self.since.elapsed();
+            self.since = Instant::now();
+            env.meter.worked(time.saturating_sub(Self::USUAL))?;
+        }
+        Ok(())
+    }
+}
 
 fn expression(env: &mut Env, args: Args<'_>) -> Result<Arc<Regex>> {
     let regex = env.expressions.get(&mut env.meter, args.string(0))?;
@@ -91,9 +121,9 @@ fn no_strings() -> Value {
 fn find_all(env: &mut Env, args: Args<'_>, regex: &Regex) -> Result {
     let text = args.string(1);
     env.meter.allocate(text.len())?;
-    let mut all = Vec::new();
+    let (mut all, mut matches) = (Vec::new(), Matches::begin());
     for found in regex.find_iter(text).filter(|found| is_seen(text, found.start(), found.end())).take(limit(args.int(2))) {
-        env.meter.work(MATCH_COST)?;
+        matches.found(env)?;
         all.push(found.as_bytes().to_vec());
     }
     if all.is_empty() { Ok(no_strings()) } else { env.strings(all) }
@@ -102,9 +132,9 @@ fn find_all(env: &mut Env, args: Args<'_>, regex: &Regex) -> Result {
 fn replace_all(env: &mut Env, args: Args<'_>, regex: &Regex, expands: bool) -> Result {
     let (text, replacement) = (args.string(1), args.string(2));
     let mut out = Vec::with_capacity(text.len());
-    let mut last = 0;
+    let (mut last, mut matches) = (0, Matches::begin());
     for groups in regex.captures_iter(text) {
-        env.meter.work(MATCH_COST)?;
+        matches.found(env)?;
         let Some(whole) = groups.get(0).filter(|whole| is_seen(text, whole.start(), whole.end())) else { continue };
         out.extend_from_slice(&text[last..whole.start()]);
         last = whole.end();
@@ -166,12 +196,12 @@ fn split(env: &mut Env, args: Args<'_>, regex: &Regex) -> Result {
     }
     env.meter.allocate(text.len())?;
     let mut parts = Vec::new();
-    let (mut begin, mut end) = (0, 0);
+    let (mut begin, mut end, mut matches) = (0, 0, Matches::begin());
     for found in regex.find_iter(text).filter(|found| is_seen(text, found.start(), found.end())).take(limit(count)) {
         if count > 0 && parts.len() + 1 == limit(count) {
             break;
         }
-        env.meter.work(MATCH_COST)?;
+        matches.found(env)?;
         end = found.start();
         if found.end() != 0 {
             parts.push(text[begin..end].to_vec());

@@ -44,7 +44,8 @@ pub(super) fn abbreviate(text: &[u8], offset: i64, width: i64) -> Option<Vec<u8>
         return Some(text.to_vec());
     }
     let mut offset = offset.min(length);
-    if length - offset < width - 3 {
+    // Go wraps around too.
+    if length.wrapping_sub(offset) < width - 3 {
         offset = length - (width - 3);
     }
     let part = |from: i64, to: i64| &text[from as usize..to as usize];

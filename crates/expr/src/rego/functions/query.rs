@@ -1,4 +1,5 @@
-//! OPA's `urlquery.encode` and `urlquery.encode_object`: Go's `url.QueryEscape`, which leaves `~` alone, and not `*`.
+//! OPA's `urlquery.encode` and `urlquery.encode_object`: Go's `url.QueryEscape`, which leaves `~` alone, and not `*`. And `urlquery.decode`, which refuses
+//! a `%` without two digits.
 
 use super::{MAX_ARGUMENT_BYTES, Outcome, Stop, Value, charge_all, text, texts};
 
@@ -8,6 +9,27 @@ pub(super) fn encode(arguments: &[Value]) -> Outcome {
     let mut out = String::new();
     escape(text(arguments.first())?, &mut out);
     Ok(Value::from(out))
+}
+
+/// `urlquery.decode(text)`.
+pub(super) fn decode(arguments: &[Value]) -> Outcome {
+    charge_all(arguments, MAX_ARGUMENT_BYTES)?;
+    let mut out = Vec::new();
+    let mut rest = text(arguments.first())?.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        out.push(match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                rest = after;
+                let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).ok_or(Stop::Undefined);
+                digit(high)? << 4 | digit(low)?
+            }
+            (b'%', _) => return Err(Stop::Undefined),
+            (b'+', _) => b' ',
+            (byte, _) => *byte,
+        });
+    }
+    Ok(Value::from(String::from_utf8_lossy(&out).into_owned()))
 }
 
 /// `urlquery.encode_object(object)`: values are texts, or arrays or sets of them.
@@ -43,6 +65,21 @@ fn escape(text: &str, out: &mut String) {
                 out.push(char::from(DIGITS[usize::from(byte >> 4)]));
                 out.push(char::from(DIGITS[usize::from(byte & 15)]));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rego::meter;
+
+    #[test]
+    fn decoded_as_go_does() {
+        let decode = |text: &str| meter::metered(|| decode(&[Value::from(text)])).unwrap().ok();
+        assert_eq!(decode("a%20b+c%c3%bc~"), Some(Value::from("a b cü~")));
+        for text in ["%", "a%2", "%zz", "%-1"] {
+            assert_eq!(decode(text), None, "{text}");
         }
     }
 }

@@ -125,6 +125,17 @@ struct Spec {
     precision: Option<usize>,
 }
 
+/// A value by a verb; none if the verb isn't for it.
+fn formatted(value: &Argument, verb: char, spec: &Spec) -> Option<String> {
+    match (value, verb) {
+        (_, 'T') => Some(pad(type_name(value), spec, false)),
+        (Argument::Int(int), _) => integer(&int.unsigned_abs().to_string(), *int < 0, verb, spec),
+        (Argument::Big(text), _) => integer(text.trim_start_matches('-'), text.starts_with('-'), verb, spec),
+        (Argument::Float(float), _) => floating(*float, verb, spec),
+        (Argument::Text(text), _) => texts(text, verb, spec),
+    }
+}
+
 struct Printer {
     values: Vec<Argument>,
     next: usize,
@@ -200,23 +211,12 @@ impl Printer {
             return Ok(());
         };
         self.next += 1;
-        let written = match (value, verb) {
-            (_, 'T') => Some(pad(type_name(value), &spec, false)),
-            (Argument::Int(int), _) => integer(&int.unsigned_abs().to_string(), *int < 0, verb, &spec),
-            (Argument::Big(text), _) => integer(text.trim_start_matches('-'), text.starts_with('-'), verb, &spec),
-            (Argument::Float(float), _) => floating(*float, verb, &spec),
-            (Argument::Text(text), _) => texts(text, verb, &spec),
-        };
-        match written {
+        match formatted(value, verb, &spec) {
             Some(text) => self.out.push_str(&text),
+            // Flags, width and precision stay, as in Go.
             None => {
-                self.out.push_str("%!");
-                self.out.push(verb);
-                self.out.push('(');
-                self.out.push_str(type_name(value));
-                self.out.push('=');
-                self.out.push_str(&plain(value));
-                self.out.push(')');
+                let value_text = formatted(value, 'v', &spec).unwrap_or_else(|| plain(value));
+                let _ = write!(self.out, "%!{verb}({}={value_text})", type_name(value));
             }
         }
         Ok(())
@@ -445,6 +445,7 @@ mod tests {
         check("%f %.2f %8.3f %e %g %v", "[1.5, 1.005, 3.14159, 123456.789, 0.00001, 1234567.5]", "1.500000 1.00    3.142 1.234568e+05 1e-05 1.2345675e+06");
         check("%.3g %.3g", "[1234.5, 0.12345]", "1.23e+03 0.123");
         check("%s %d", "[1, 1.5]", "%!s(int=1) %!d(float64=1.5)");
+        check("%.2f %5d %+t", "[-1, \"x\", 7]", "%!f(int=-01) %!d(string=    x) %!t(int=+7)");
         check("%t %v %v", "[true, null, {\"a\": [1]}]", "%!t(string=true) null {\"a\": [1]}");
         check("%d %d", "[1]", "1 %!d(MISSING)");
         check("%d", "[1, \"x\"]", "1%!(EXTRA string=x)");

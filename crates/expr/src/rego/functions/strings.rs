@@ -43,6 +43,42 @@ pub(super) fn count(arguments: &[Value]) -> Outcome {
     Ok(Value::from(if part.is_empty() { whole.chars().count() + 1 } else { whole.matches(part).count() }))
 }
 
+/// OPA's `count(value)`: characters, where the interpreter counts what they are in UTF-16, or items.
+pub(super) fn length(arguments: &[Value]) -> Outcome {
+    Ok(Value::from(match arguments.first() {
+        Some(Value::String(text)) => text.chars().count(),
+        Some(Value::Array(items)) => items.len(),
+        Some(Value::Set(items)) => items.len(),
+        Some(Value::Object(fields)) => fields.len(),
+        _ => return Err(Stop::Undefined),
+    }))
+}
+
+/// OPA's `indexof(text, part)`: the first place, in characters; -1 without one, undefined for an empty part.
+pub(super) fn indexof(arguments: &[Value]) -> Outcome {
+    let (whole, part) = (text(arguments.first())?, part(arguments)?);
+    meter::charge(whole.len())?;
+    let found = whole.find(part).map(|at| whole.get(..at).unwrap_or_default().chars().count());
+    Ok(found.map_or_else(|| Value::from(-1_i64), Value::from))
+}
+
+/// OPA's `indexof_n(text, part)`: all places, also those that overlap.
+pub(super) fn indexof_n(arguments: &[Value]) -> Outcome {
+    let (whole, part) = (text(arguments.first())?, part(arguments)?);
+    if whole.len().saturating_mul(part.len()) > MAX_ARGUMENT_BYTES {
+        return Err(Limit::Size.into());
+    }
+    meter::charge(whole.len().saturating_mul(PART_BYTES))?;
+    let starts = whole.char_indices().enumerate();
+    let places = starts.filter(|(_, (at, _))| whole.get(*at..).is_some_and(|rest| rest.starts_with(part)));
+    Ok(Value::from(places.map(|(place, _)| Value::from(place)).collect::<Vec<_>>()))
+}
+
+/// The second argument, which OPA wants not to be empty.
+fn part(arguments: &[Value]) -> Result<&str, Stop> {
+    text(arguments.get(1)).and_then(|part| if part.is_empty() { Err(Stop::Undefined) } else { Ok(part) })
+}
+
 /// OPA's `replace(text, old, new)`.
 pub(super) fn replace(arguments: &[Value]) -> Outcome {
     let (old, new) = (text(arguments.get(1))?, text(arguments.get(2))?);
@@ -113,4 +149,28 @@ fn made(bytes: usize) -> Result<(), Stop> {
         return Err(Limit::Size.into());
     }
     Ok(meter::charge(bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(function: fn(&[Value]) -> Outcome, arguments: &[&str], expect: &str) {
+        let arguments: Vec<Value> = arguments.iter().map(|text| Value::from(*text)).collect();
+        let found = meter::metered(|| function(&arguments)).unwrap();
+        let found = found.map_or_else(|_| "undefined".to_owned(), |value| value.to_string());
+        assert_eq!(found, expect, "{arguments:?}");
+    }
+
+    #[test]
+    fn places_and_lengths_are_in_characters() {
+        check(length, &["ünï 日本 😀"], "8");
+        check(indexof, &["ünï 😀b", "b"], "5");
+        check(indexof, &["abc", "x"], "-1");
+        check(indexof, &["abc", ""], "undefined");
+        check(indexof_n, &["😀bb", "bb"], "[1]");
+        check(indexof_n, &["aaa", "aa"], "[0,1]");
+        check(indexof_n, &["aaa", ""], "undefined");
+    }
 }

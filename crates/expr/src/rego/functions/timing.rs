@@ -1,7 +1,8 @@
-//! OPA's `time.format`, with Go's layouts: the interpreter's drops letters that it doesn't know, such as the `Z` of a signature's time stamp.
+//! OPA's `time.format`, with Go's layouts: the interpreter's drops letters that it doesn't know, such as the `Z` of a signature's time stamp. And
+//! `time.add_date`: the interpreter's has none for a day that the year doesn't have.
 
 use super::{Outcome, Stop, Value, integer, meter, text};
-use chrono::{DateTime, Datelike as _, Offset as _, Timelike as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, Offset as _, TimeDelta, Timelike as _, Utc};
 use chrono_tz::{OffsetName as _, Tz};
 use std::fmt::Write as _;
 
@@ -33,6 +34,30 @@ pub(super) fn format(arguments: &[Value]) -> Outcome {
     meter::charge(layout.len())?;
     let layout = NAMED.iter().find(|(name, _)| *name == layout).map_or(layout, |(_, layout)| layout);
     Ok(Value::from(write(DateTime::<Utc>::from_timestamp_nanos(ns).with_timezone(&zone), layout)))
+}
+
+/// `time.add_date(ns, years, months, days)` in UTC: a day that the month doesn't have is one of the next, as in Go.
+pub(super) fn add_date(arguments: &[Value]) -> Outcome {
+    // Also `[ns, zone]`: only the time counts, but the zone must be one.
+    let (ns, zone) = match arguments.first() {
+        Some(Value::Array(parts)) if parts.len() == 2 => (integer(parts.get(0))?, text(parts.get(1))?),
+        value => (integer(value)?, ""),
+    };
+    let zone: Tz = match zone {
+        "" | "UTC" | "Local" => Tz::UTC,
+        name => name.parse().map_err(|_| Stop::Undefined)?,
+    };
+    let part = |index: usize| integer(arguments.get(index)).and_then(|part| i32::try_from(part).map_err(|_| Stop::Undefined));
+    let (years, months, days) = (part(1)?, part(2)?, part(3)?);
+    let time = DateTime::<Utc>::from_timestamp_nanos(ns).with_timezone(&zone);
+    let months = i64::from(time.year()) * 12 + i64::from(time.month0()) + i64::from(years) * 12 + i64::from(months);
+    let first = i32::try_from(months.div_euclid(12)).ok().zip(u32::try_from(months.rem_euclid(12)).ok());
+    let added = first.and_then(|(year, month)| {
+        let day = NaiveDate::from_ymd_opt(year, month + 1, 1)?;
+        let day = day.checked_add_signed(TimeDelta::try_days(i64::from(time.day0()) + i64::from(days))?)?;
+        day.and_time(time.time()).and_local_timezone(zone).earliest()?.timestamp_nanos_opt()
+    });
+    added.map(Value::from).ok_or(Stop::Undefined)
 }
 
 /// A time as Go's `Time.Format` writes it.
@@ -208,5 +233,19 @@ mod tests {
         for arguments in [Value::from("x"), Value::from(vec![Value::from(0_i64)]), Value::from(vec![Value::from(0_i64), Value::from("Nowhere/At_All")])] {
             assert!(matches!(meter::metered(|| format(std::slice::from_ref(&arguments))), Ok(Err(Stop::Undefined))), "{arguments}");
         }
+    }
+
+    #[test]
+    fn dates_are_added_as_go_does() {
+        let check = |from: i64, added: [i32; 3], expect: i64| {
+            let arguments = [Value::from(from), Value::from(i64::from(added[0])), Value::from(i64::from(added[1])), Value::from(i64::from(added[2]))];
+            let found = meter::metered(|| add_date(&arguments)).unwrap().unwrap_or_else(|_| panic!("{added:?} fails"));
+            assert_eq!(found, Value::from(expect), "{added:?}");
+        };
+        // From 2000-02-29T12:34:56Z: 2001-03-01, 2000-03-31, 1999-12-29.
+        let leap = 951_827_696_000_000_000;
+        check(leap, [1, 0, 0], 983_450_096_000_000_000);
+        check(leap, [0, 0, 31], 954_506_096_000_000_000);
+        check(leap, [0, -2, 0], 946_470_896_000_000_000);
     }
 }
