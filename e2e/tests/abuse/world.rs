@@ -107,10 +107,10 @@ impl Target {
         tokio::task::spawn_blocking(wait).await.unwrap();
     }
 
-    /// Waits until the proxy has given up all requests but those of others.
+    /// Waits until the proxy has given up all requests: there is a moment without any, as those of others take little of the time.
     pub(super) async fn wait_given_up(&self) {
         let admin = self.admin;
-        let wait = move || wait_for("the proxy to give up", || (active_requests(admin) <= 1).then_some(()));
+        let wait = move || wait_for("the proxy to give up", || (active_requests(admin) == 0).then_some(()));
         tokio::task::spawn_blocking(wait).await.unwrap();
     }
 
