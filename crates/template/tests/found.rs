@@ -21,6 +21,7 @@ fn numbers() {
     check("{{ round 1.5 -400 }} {{ round 1.5 400 }} {{ round 1.5 -9223372036854775808 }}", "NaN NaN NaN");
     // Halfway between ...992 and ...993.
     check("{{ divf 9007199254740992.0 10.0 }}", "9.007199254740992e+14");
+    check("{{ untilStep 1e9 4 9 }} {{ untilStep 4 1e9 -9 }}", "[] []");
     check(r#"{{ abbrevboth -9223372036854775808 7 "some longer text" }}"#, "...text");
 }
 

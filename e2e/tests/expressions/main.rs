@@ -52,8 +52,9 @@ const KNOWN: &[Known] = &[
     // Limits that Go doesn't have, or has elsewhere.
     Known { ours: ": more than 1000000 steps", theirs: "" },
     Known { ours: "exceeded maximum template depth (10000)", theirs: "exceeded maximum template depth (100000)" },
-    // A time as a struct, printed with %d: its zone is an address.
+    // A time as a struct, printed with a verb that isn't for it: its zone is an address, or what is there.
     Known { ours: " 0}", theirs: "{0 6" },
+    Known { ours: "*time.Location=<nil>", theirs: "*time.Location=&{" },
 ];
 
 const REGO_KNOWN: &[Known] = &[

@@ -205,8 +205,7 @@ fn exact(values: &[&Value], operation: fn(Decimal, Decimal) -> std::result::Resu
 
 /// `untilStep`.
 fn numbers(start: i64, stop: i64, step: i64) -> impl Iterator<Item = i64> {
-    let runs = if stop < start { step < 0 } else { step > 0 };
-    let mut next = runs.then_some(start);
+    let mut next = runs(start, stop, step).then_some(start);
     std::iter::from_fn(move || {
         let current = next.filter(|&current| if step < 0 { current > stop } else { current < stop })?;
         next = current.checked_add(step);
@@ -214,8 +213,13 @@ fn numbers(start: i64, stop: i64, step: i64) -> impl Iterator<Item = i64> {
     })
 }
 
+/// Whether there is any number: only steps towards the end lead there.
+fn runs(start: i64, stop: i64, step: i64) -> bool {
+    if stop < start { step < 0 } else { step > 0 }
+}
+
 fn count(start: i64, stop: i64, step: i64) -> usize {
-    if step == 0 {
+    if !runs(start, stop, step) {
         return 0;
     }
     usize::try_from(start.abs_diff(stop) / step.unsigned_abs()).unwrap_or(usize::MAX)
